@@ -1,0 +1,69 @@
+"""The blueprint that every resource adds its routes to, and who may call them."""
+
+from __future__ import annotations
+
+import secrets
+
+from apiflask import APIBlueprint
+from flask import Response, g, request
+
+from server.access import keys, usage
+from server.access.keys import Holder
+from server.access.scopes import ORGANIZATION_WIDE, ROUTES, allows
+from server.api.errors import Denied
+from server.database import now
+
+api = APIBlueprint("api", __name__, url_prefix="/api")
+
+
+@api.before_request
+def authenticate() -> None:
+    """Lets a request pass whose key exists, is valid and holds the scope of the route."""
+    g.request_id = request.headers.get("X-Request-Id", "")[:64] or secrets.token_hex(8)
+    route = request.method.replace("HEAD", "GET"), str(request.url_rule)
+    scope = ROUTES[route]
+    if scope is None:
+        return
+    holder = _holder()
+    g.holder = holder
+    g.actor = holder.actor(request.remote_addr, g.request_id)
+    if not allows(holder.scopes, scope):
+        raise Denied(
+            403,
+            "scope-missing",
+            f"This key lacks the scope {scope}; it has {', '.join(holder.scopes)}. "
+            "Create one that holds it under Settings > API Keys.",
+            {"needed": scope, "granted": list(holder.scopes)},
+        )
+    if holder.project_ids is not None and route in ORGANIZATION_WIDE:
+        raise Denied(
+            403,
+            "key-limited",
+            "This key is limited to projects; what concerns the whole organisation is closed to it.",
+        )
+
+
+def _holder() -> Holder:
+    kind, _, key = request.headers.get("Authorization", "").partition(" ")
+    if kind.lower() != "bearer" or not key.strip():
+        raise Denied(
+            401, "key-missing", "Send an API key: Authorization: Bearer vts_… (Settings > API Keys)."
+        )
+    holder = keys.find(key.strip())
+    if holder is None:
+        raise Denied(401, "key-invalid", "This API key is not known. Check that it was copied whole.")
+    if holder.revoked_at is not None:
+        raise Denied(401, "key-revoked", "This API key has been revoked. Create a new one.")
+    if holder.expires_at is not None and holder.expires_at <= now():
+        raise Denied(401, "key-expired", "This API key has expired. Create a new one.")
+    return holder
+
+
+@api.after_request
+def count_usage(response: Response) -> Response:
+    holder: Holder | None = g.get("holder")
+    if holder is not None:
+        usage.count(holder.id, response.status_code < 400)
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response

@@ -1,0 +1,58 @@
+"""`/api/docs`: the OpenAPI document as a page for people, made on the server, without scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, current_app, render_template
+
+from server.access.scopes import SCOPES
+from server.api.openapi import resource_of
+
+pages = Blueprint(
+    "docs", __name__, template_folder="templates", static_folder="static", static_url_path="/api/static"
+)
+
+
+@pages.get("/api/docs")
+def read_docs() -> str:
+    """Every route with its scope, parameters, body, answers and a curl line."""
+    spec: dict[str, Any] = current_app.spec  # type: ignore[attr-defined]
+    return render_template("api_docs.html", spec=spec, groups=_groups(spec), scopes=SCOPES)
+
+
+def _groups(spec: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for path, operations in spec["paths"].items():
+        for method, operation in operations.items():
+            resource = resource_of(path)
+            entry = {**operation, "method": method.upper(), "path": path, "body": _members(spec, operation)}
+            entry["anchor"] = (
+                f"{method}-{path.strip('/').replace('/', '-').replace('{', '').replace('}', '')}"
+            )
+            groups.setdefault(resource, []).append(entry)
+    return groups
+
+
+def _members(spec: dict[str, Any], operation: dict[str, Any]) -> list[dict[str, Any]]:
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
+    schema = spec["components"]["schemas"].get(name, {})
+    required = schema.get("required", [])
+    return [
+        {
+            "name": member,
+            "required": member in required,
+            "kind": _kind(about),
+            "description": about.get("description", ""),
+        }
+        for member, about in schema.get("properties", {}).items()
+    ]
+
+
+def _kind(about: dict[str, Any]) -> str:
+    if "anyOf" in about:
+        return " or ".join(dict.fromkeys(_kind(option) for option in about["anyOf"]))
+    if about.get("type") == "array":
+        return f"list of {_kind(about.get('items', {}))}"
+    return str(about.get("format") or about.get("type") or "object")

@@ -1,0 +1,79 @@
+"""Every error of the API in one shape: `{"error": {"code", "message", "details"}}`."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from apiflask.exceptions import HTTPError
+from flask import jsonify, make_response, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from server.problems import Conflict, Invalid, NotFound, Problem
+
+log = logging.getLogger("retestr.api")
+STATUS: dict[type[Problem], int] = {NotFound: 404, Invalid: 422, Conflict: 409}
+
+
+class Denied(Problem):
+    """The caller may not do this: 401 without a valid key, 403 where the key does not allow it."""
+
+    def __init__(self, status: int, code: str, message: str, details: Any = None) -> None:
+        super().__init__(code, message, details)
+        self.status = status
+
+
+def shape(status: int, code: str, message: str, details: Any = None) -> ResponseReturnValue:
+    """One error as an answer."""
+    response = make_response(
+        jsonify({"error": {"code": code, "message": message, "details": details}}), status
+    )
+    if status == 401:
+        known = code not in ("key-missing",)
+        response.headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if known else "Bearer"
+    return response
+
+
+def of_problem(problem: Problem) -> ResponseReturnValue:
+    """A problem that `runs` or `access` reported, or a refusal."""
+    status = problem.status if isinstance(problem, Denied) else STATUS[type(problem)]
+    return shape(status, problem.code, problem.message, problem.details)
+
+
+def of_validation(error: HTTPError) -> ResponseReturnValue:
+    """What pydantic found wrong with a body or a query: all of it, field by field."""
+    wrong = [
+        {"field": field, "message": message}
+        if field != "_schema"
+        else {"field": None, "message": "The body must be a JSON object."}
+        for fields in (error.detail or {}).values()
+        for field, messages in fields.items()
+        for message in messages
+    ]
+    said = "; ".join(f"{w['field']}: {w['message']}" if w["field"] else w["message"] for w in wrong)
+    return shape(error.status_code, "validation", f"The request is not valid. {said}", wrong)
+
+
+def of_http(error: HTTPException) -> ResponseReturnValue:
+    """What Flask and Werkzeug refuse by themselves: no such route, wrong method, a body too large."""
+    code = (error.name or "error").lower().replace(" ", "-")
+    message = {
+        400: "The body is not valid JSON. Send a JSON object with Content-Type: application/json.",
+        404: f"There is nothing at {request.path}. The routes are listed at /api/docs.",
+        405: f"{request.method} is not possible at {request.path}; see /api/docs.",
+        413: "The body is too large.",
+    }.get(error.code or 0, error.description or "The request cannot be answered.")
+    answer = make_response(shape(error.code or 500, code, message))
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            answer.headers[name] = value
+    return answer
+
+
+def of_crash(error: Exception) -> ResponseReturnValue:
+    """A fault of our own: logged with its traceback, told without it."""
+    log.exception("%s %s failed", request.method, request.path, exc_info=error)
+    return shape(
+        500, "internal", "The server failed to answer; its log tells why. Trying again later may help."
+    )

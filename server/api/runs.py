@@ -1,0 +1,154 @@
+"""`/api/runs`: trigger, list, follow, cancel and review runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, after_this_request, current_app, g, request
+from sqlalchemy import select
+
+from server.api import shapes
+from server.api.blueprint import api
+from server.api.paging import page
+from server.api.views import dashboard_url, project_named, run_named, snapshot_json, visible_projects
+from server.config import Settings
+from server.models import Run, Snapshot
+from server.problems import Invalid
+from server.runs import lifecycle, review, trigger
+from server.runs.trigger import Trigger
+
+
+@api.post("/runs")
+@api.input(shapes.TriggerIn, arg_name="asked")
+@api.output(shapes.RunOut, 201, description="The run, PENDING; poll it to learn how it ends.")
+def trigger_run(asked: shapes.TriggerIn) -> dict[str, Any]:
+    """Trigger a run
+
+    Waits for nothing. With an `Idempotency-Key` header the same request within 48 hours returns the first
+    run.
+    """
+    project = project_named(asked.project_id)
+    values = asked.model_dump(exclude={"project_id", "tests"})
+    settings: Settings = current_app.extensions["retestr"]
+    run, replayed = trigger.trigger(
+        project,
+        Trigger(**values, tests=tuple(asked.tests)),
+        g.actor,
+        settings.max_snapshots,
+        _idempotency_key(),
+    )
+    if replayed:
+        _header("Idempotent-Replayed", "true")
+    return run_json(run)
+
+
+@api.get("/runs")
+@api.input(shapes.RunQuery, location="query", arg_name="query")
+@api.output(shapes.RunPage)
+def list_runs(query: shapes.RunQuery) -> dict[str, Any]:
+    """List runs, the newest first"""
+    runs = select(Run).where(Run.organization_id == g.holder.organization_id)
+    if query.project_id is not None:
+        runs = runs.where(Run.project_id == project_named(query.project_id).id)
+    elif (limit := visible_projects()) is not None:
+        runs = runs.where(Run.project_id.in_(limit))
+    if query.branch is not None:
+        runs = runs.where(Run.branch == query.branch)
+    if query.status is not None:
+        runs = runs.where(Run.status == query.status)
+    rows, cursor = page(runs, Run.id, query.limit, query.cursor)
+    return {"items": [run_json(run) for run in rows], "nextCursor": cursor}
+
+
+@api.get("/runs/<run_id>")
+@api.output(shapes.RunOut)
+def read_run(run_id: str) -> dict[str, Any]:
+    """Read a run
+
+    While it is not over, the answer's `Retry-After` says in how many seconds to ask again.
+    """
+    run = run_named(run_id)
+    if run.status in lifecycle.UNFINISHED:
+        _header("Retry-After", str(min(10, 1 + run.total // 100)))
+    return run_json(run)
+
+
+@api.get("/runs/<run_id>/snapshots")
+@api.input(shapes.SnapshotQuery, location="query", arg_name="query")
+@api.output(shapes.SnapshotPage)
+def list_snapshots(run_id: str, query: shapes.SnapshotQuery) -> dict[str, Any]:
+    """List a run's snapshots, in the suite's order"""
+    run = run_named(run_id)
+    snapshots = select(Snapshot).where(Snapshot.run_id == run.id)
+    if query.status is not None:
+        snapshots = snapshots.where(lifecycle.has_status(run, query.status))
+    rows, cursor = page(snapshots, Snapshot.position, query.limit, query.cursor, newest_first=False)
+    return {"items": [snapshot_json(row) for row in rows], "nextCursor": cursor}
+
+
+@api.post("/runs/<run_id>/cancel")
+@api.output(shapes.RunOut)
+def cancel_run(run_id: str) -> dict[str, Any]:
+    """Cancel a run; one that is over stays as it is"""
+    run = run_named(run_id)
+    lifecycle.cancel(run, g.actor)
+    return run_json(run)
+
+
+@api.post("/runs/cancel-all")
+@api.output(shapes.CancelledOut)
+def cancel_all_runs() -> dict[str, int]:
+    """Cancel every unfinished run of the organisation, at once"""
+    return {"cancelled": lifecycle.cancel_all(g.holder.organization_id, g.actor)}
+
+
+def _decide(run_id: str, decision: str, reason: str | None) -> dict[str, Any]:
+    run = run_named(run_id)
+    review.review_run(run, decision, g.actor, reason)
+    return run_json(run)
+
+
+@api.post("/runs/<run_id>/approve")
+@api.output(shapes.RunOut)
+def approve_run(run_id: str) -> dict[str, Any]:
+    """Approve every change of a run that nobody has reviewed"""
+    return _decide(run_id, "APPROVED", optional_reason())
+
+
+@api.post("/runs/<run_id>/reject")
+@api.output(shapes.RunOut)
+def reject_run(run_id: str) -> dict[str, Any]:
+    """Reject every change of a run that nobody has reviewed"""
+    return _decide(run_id, "REJECTED", optional_reason())
+
+
+def run_json(run: Run) -> dict[str, Any]:
+    """A run as `shapes.RunOut` wants it."""
+    names = ("total", "done", "unchanged", "changed", "new", "error", "flaky")
+    plain = (name for name in shapes.RunOut.model_fields if name not in ("url", "counts"))
+    return {
+        **{name: getattr(run, name) for name in plain},
+        "url": dashboard_url(f"/runs/{run.id}"),
+        "counts": {name: getattr(run, name) for name in names},
+    }
+
+
+def optional_reason() -> str | None:
+    """The `reason` of a review's body; the body may be missing."""
+    if not request.get_data(cache=True):
+        return None
+    return shapes.ReviewIn.model_validate(request.get_json(force=True)).reason
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+        raise Invalid("idempotency-key-invalid", "Idempotency-Key must be 1 to 255 printable characters.")
+    return key
+
+
+def _header(name: str, value: str) -> None:
+    @after_this_request
+    def add(response: Response) -> Response:
+        response.headers[name] = value
+        return response

@@ -1,0 +1,353 @@
+"""The JSON of the API as pydantic models: what is sent and what is answered. Members are camelCase."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
+
+T = TypeVar("T")
+
+
+def _no_controls(text: str) -> str:
+    if any(ord(c) < 32 or ord(c) == 127 for c in text):
+        raise PydanticCustomError("text", "must not contain control characters")
+    return text
+
+
+def _or_none(value: Any) -> Any:
+    return None if value == "" else value
+
+
+def _http(text: str) -> str:
+    if not text.startswith(("http://", "https://")):
+        raise PydanticCustomError("url", "must be an address that starts with http:// or https://")
+    return text
+
+
+Name = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
+    AfterValidator(_no_controls),
+]
+Branch = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=255, strip_whitespace=True),
+    AfterValidator(_no_controls),
+]
+Url = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_no_controls), AfterValidator(_http)]
+OptionalBranch = Annotated[Branch | None, BeforeValidator(_or_none)]
+OptionalName = Annotated[Name | None, BeforeValidator(_or_none)]
+OptionalUrl = Annotated[Url | None, BeforeValidator(_or_none)]
+SuiteText = Annotated[str, StringConstraints(max_length=1_000_000)]
+RunStatus = Literal["PENDING", "RUNNING", "PASSED", "FAILED", "ERROR", "CANCELLED"]
+SnapshotStatus = Literal["PENDING", "RUNNING", "UNCHANGED", "CHANGED", "NEW", "ERROR", "CANCELLED"]
+Review = Literal["UNREVIEWED", "APPROVED", "REJECTED"]
+
+
+class Shape(BaseModel):
+    """Base of all: camelCase outside, unknown members ignored, so that newer clients can talk to us."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+
+class Page(Shape, Generic[T]):
+    """One page of a list; `nextCursor` asks for the next one, and is null on the last."""
+
+    items: list[T]
+    next_cursor: str | None
+
+
+class PageQuery(Shape):
+    """How every list is asked for."""
+
+    limit: int = Field(50, ge=1, le=200, description="Most items of the answer.")
+    cursor: str | None = Field(None, max_length=64, description="`nextCursor` of the page before.")
+
+
+# ------------------------------------------------------------------------------------------- runs
+
+
+class TriggerIn(Shape):
+    """What to run. The first three are the contract; the rest is optional."""
+
+    project_id: str = Field(min_length=1, max_length=100, description="The project's ID or slug.")
+    branch: Branch = Field(description="The branch that is tested.", examples=["main"])
+    commit_sha: OptionalBranch = Field(None, description="The commit, an opaque text.")
+    base_branch: OptionalBranch = Field(None, description="The branch that this one will be merged into.")
+    base_url: OptionalUrl = Field(None, description="Capture from here instead of the suite's `baseUrl`.")
+    suite: SuiteText | None = Field(None, description="A suite (YAML) for this run instead of the project's.")
+    tests: list[Name] = Field([], max_length=1000, description="Names or patterns of the tests to run.")
+    name: OptionalName = Field(None, description="What the run is called where a workflow has several.")
+    pull_request: int | None = Field(None, ge=1, le=2**31 - 1)
+    workflow_url: OptionalUrl = None
+    actor: OptionalName = Field(None, description="Who caused the run, as the CI system says.")
+
+
+class Counts(Shape):
+    """How many snapshots a run has, in all and by outcome."""
+
+    total: int
+    done: int
+    unchanged: int
+    changed: int
+    new: int
+    error: int
+    flaky: int
+
+
+class RunOut(Shape):
+    """A run."""
+
+    id: str
+    project_id: str
+    number: int = Field(description="Counts up within the project.")
+    branch: str
+    base_branch: str | None
+    commit_sha: str | None
+    name: str | None
+    pull_request: int | None
+    workflow_url: str | None
+    actor: str | None
+    status: RunStatus
+    message: str | None = Field(description="The verdict in one sentence, once there is one.")
+    url: str = Field(description="The run's page in the dashboard.")
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    counts: Counts
+
+
+class RunPage(Page[RunOut]):
+    """One page of a list."""
+
+
+class RunQuery(PageQuery):
+    """Which runs to list."""
+
+    project_id: str | None = Field(None, max_length=100)
+    branch: str | None = Field(None, max_length=255)
+    status: RunStatus | None = None
+
+
+class CancelledOut(Shape):
+    """How many runs were cancelled."""
+
+    cancelled: int
+
+
+# ------------------------------------------------------------------------------------------- snapshots
+
+
+class SnapshotError(Shape):
+    """Why a page could not be judged."""
+
+    kind: str
+    message: str
+
+
+class ComparedWith(Shape):
+    """The baseline that a snapshot was compared with."""
+
+    id: str
+    branch: str
+    commit_sha: str | None
+    approved_by: str | None
+    approved_at: datetime
+
+
+class Images(Shape):
+    """Addresses of the three images in this API."""
+
+    actual: str | None
+    baseline: str | None
+    difference: str | None
+
+
+class SnapshotOut(Shape):
+    """One test in one viewport of a run."""
+
+    id: str
+    run_id: str
+    project_id: str
+    test: str
+    viewport: str
+    browser: str
+    status: SnapshotStatus
+    review: Review
+    reviewed_by: str | None
+    reviewed_at: datetime | None
+    review_reason: str | None
+    flaky: bool
+    url: str = Field(description="The snapshot's page in the dashboard.")
+    page_url: str = Field(description="The page that was captured.")
+    sentence: str | None = Field(description="What changed, in words.")
+    changed_pixels: int | None
+    ratio: float | None
+    regions: list[list[int]] | None = Field(description="Where it changed: [x, y, width, height].")
+    error: SnapshotError | None
+    baseline: ComparedWith | None
+    images: Images
+    http_status: int | None
+    seconds: float | None
+
+
+class SnapshotPage(Page[SnapshotOut]):
+    """One page of a list."""
+
+
+class SnapshotQuery(PageQuery):
+    """Which snapshots to list."""
+
+    status: SnapshotStatus | None = None
+
+
+class ReviewIn(Shape):
+    """Why a change is approved or rejected."""
+
+    reason: Annotated[str, StringConstraints(max_length=2000)] | None = None
+
+
+# ------------------------------------------------------------------------------------------- projects
+
+
+class ProjectIn(Shape):
+    """A project to make."""
+
+    name: Name
+    slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)] | None = None
+    default_branch: Branch = "main"
+    suite: SuiteText = ""
+
+
+class ProjectPatch(Shape):
+    """What to change of a project; what is left out stays."""
+
+    name: Name | None = None
+    default_branch: Branch | None = None
+
+
+class ProjectOut(Shape):
+    """A project."""
+
+    id: str
+    name: str
+    slug: str
+    default_branch: str
+    has_suite: bool
+    url: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class ProjectPage(Page[ProjectOut]):
+    """One page of a list."""
+
+
+class BaselineOut(Shape):
+    """How a variant (test, viewport and browser) shall look on a branch."""
+
+    id: str
+    project_id: str
+    branch: str
+    test: str
+    viewport: str
+    browser: str
+    sha256: str
+    width: int
+    height: int
+    commit_sha: str | None
+    run_id: str
+    source: Literal["NEW", "APPROVED", "CARRIED"]
+    approved_by: str | None
+    approved_at: datetime
+    image_url: str
+
+
+class BaselinePage(Page[BaselineOut]):
+    """One page of a list."""
+
+
+class BaselineQuery(Shape):
+    """Which branch's baselines to list; the project's default branch unless named."""
+
+    branch: str | None = Field(None, max_length=255)
+
+
+# ------------------------------------------------------------------------------------------- keys, audit
+
+
+class KeyIn(Shape):
+    """A key to make."""
+
+    name: Name = Field(examples=["GitHub Actions CI"])
+    scopes: list[str] = Field(min_length=1, max_length=20, examples=[["run:read", "run:write"]])
+    expires_at: datetime | None = None
+    project_ids: list[str] | None = Field(None, max_length=1000)
+
+
+class KeyOut(Shape):
+    """A key as it is listed: never the key itself."""
+
+    id: str
+    name: str
+    hint: str
+    scopes: list[str]
+    project_ids: list[str] | None
+    expires_at: datetime | None
+    created_at: datetime
+    last_used_at: datetime | None
+    request_count: int
+    revoked_at: datetime | None
+
+
+class KeyPage(Page[KeyOut]):
+    """One page of a list."""
+
+
+class KeyCreated(KeyOut):
+    """A key just made; `key` is shown this once."""
+
+    key: str
+
+
+class AuditActor(Shape):
+    """Who acted."""
+
+    kind: Literal["user", "key", "cli", "system"]
+    id: str | None
+    name: str
+    address: str | None
+
+
+class AuditTarget(Shape):
+    """What was acted upon."""
+
+    kind: str
+    id: str | None
+    name: str | None
+
+
+class AuditOut(Shape):
+    """One event of the audit log."""
+
+    id: str
+    time: datetime
+    actor: AuditActor
+    action: str
+    target: AuditTarget
+    metadata: dict[str, Any]
+    request_id: str | None
+
+
+class AuditPage(Page[AuditOut]):
+    """One page of a list."""
+
+
+class AuditQuery(PageQuery):
+    """Which events to list."""
+
+    action: str | None = Field(None, max_length=40)

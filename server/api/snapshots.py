@@ -1,0 +1,44 @@
+"""`/api/snapshots`: read one, fetch its images, approve or reject it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, g
+
+from server.api import shapes
+from server.api.blueprint import api
+from server.api.openapi import binary
+from server.api.runs import optional_reason
+from server.api.views import image_answer, image_of, snapshot_json, snapshot_named
+from server.runs import review
+
+
+@api.get("/snapshots/<snapshot_id>")
+@api.output(shapes.SnapshotOut)
+def read_snapshot(snapshot_id: str) -> dict[str, Any]:
+    """Read a snapshot"""
+    return snapshot_json(snapshot_named(snapshot_id))
+
+
+@api.get("/snapshots/<snapshot_id>/<any(actual, baseline, difference):kind>.png")
+@api.doc(responses=binary("image/png", "The image."))
+def read_snapshot_image(snapshot_id: str, kind: str) -> Response:
+    """Fetch an image: what was captured, what it was compared with, or where they differ"""
+    return image_answer(image_of(snapshot_named(snapshot_id), kind))
+
+
+@api.post("/snapshots/<snapshot_id>/approve")
+@api.output(shapes.SnapshotOut)
+def approve_snapshot(snapshot_id: str) -> dict[str, Any]:
+    """Approve a change: its image is the branch's new baseline"""
+    snapshot = snapshot_named(snapshot_id)
+    return snapshot_json(review.review_snapshot(snapshot, "APPROVED", g.actor, optional_reason()))
+
+
+@api.post("/snapshots/<snapshot_id>/reject")
+@api.output(shapes.SnapshotOut)
+def reject_snapshot(snapshot_id: str) -> dict[str, Any]:
+    """Reject a change"""
+    snapshot = snapshot_named(snapshot_id)
+    return snapshot_json(review.review_snapshot(snapshot, "REJECTED", g.actor, optional_reason()))

@@ -1,0 +1,117 @@
+"""What several resources share: finding what a key may see, addresses, images as answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, current_app, g, make_response, request
+
+from server.config import Settings
+from server.database import db
+from server.images import ImageMissing, open_store
+from server.models import Baseline, Project, Run, Snapshot
+from server.problems import NotFound
+from server.runs import lifecycle, projects
+
+
+def visible_projects() -> tuple[str, ...] | None:
+    """The projects that the key is limited to; None: all of its organisation."""
+    limit: tuple[str, ...] | None = g.holder.project_ids
+    return limit
+
+
+def project_named(name: str) -> Project:
+    """A project of the key's organisation, by ID or slug. Raises `NotFound` naming it."""
+    project = projects.find(g.holder.organization_id, name)
+    if not g.holder.may_see(project.id):
+        raise NotFound("project-not-found", f"There is no project {name!r}.")
+    return project
+
+
+def run_named(run_id: str) -> Run:
+    """A run of the key's organisation."""
+    run = db.session.get(Run, run_id)
+    if run is None or run.organization_id != g.holder.organization_id or not g.holder.may_see(run.project_id):
+        raise NotFound("run-not-found", f"There is no run {run_id!r}.")
+    return run
+
+
+def snapshot_named(snapshot_id: str) -> Snapshot:
+    """A snapshot of a run of the key's organisation."""
+    snapshot = db.session.get(Snapshot, snapshot_id)
+    if (
+        snapshot is None
+        or snapshot.run.organization_id != g.holder.organization_id
+        or not g.holder.may_see(snapshot.project_id)
+    ):
+        raise NotFound("snapshot-not-found", f"There is no snapshot {snapshot_id!r}.")
+    return snapshot
+
+
+def dashboard_url(path: str) -> str:
+    """A dashboard page's full address."""
+    settings: Settings = current_app.extensions["retestr"]
+    return (settings.public_url or request.url_root).rstrip("/") + path
+
+
+def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as `shapes.SnapshotOut` wants it."""
+    plain = (
+        "id", "run_id", "project_id", "test", "viewport", "browser", "review", "reviewed_by", "reviewed_at",
+        "review_reason", "flaky", "page_url", "sentence", "changed_pixels", "ratio", "regions", "http_status",
+        "seconds",
+    )  # fmt: skip
+    baseline = snapshot.baseline
+    images = {"actual": snapshot.image, "baseline": snapshot.baseline_id, "difference": snapshot.difference}
+    return {
+        **{name: getattr(snapshot, name) for name in plain},
+        "status": lifecycle.status_of(snapshot),
+        "url": dashboard_url(f"/runs/{snapshot.run_id}?snapshot={snapshot.id}"),
+        "error": {"kind": snapshot.error_kind, "message": snapshot.error_message}
+        if snapshot.error_kind
+        else None,
+        "baseline": {
+            "id": baseline.id,
+            "branch": baseline.branch,
+            "commit_sha": baseline.commit_sha,
+            "approved_by": baseline.approved_by,
+            "approved_at": baseline.created_at,
+        }
+        if baseline
+        else None,
+        "images": {
+            kind: f"/api/snapshots/{snapshot.id}/{kind}.png" if there else None
+            for kind, there in images.items()
+        },
+    }
+
+
+def image_of(snapshot: Snapshot, kind: str) -> str:
+    """The stored image's name that is a snapshot's `actual`, `baseline` or `difference`. Raises `NotFound`."""
+    baseline: Baseline | None = snapshot.baseline
+    names = {
+        "actual": snapshot.image,
+        "baseline": baseline.image if baseline else None,
+        "difference": snapshot.difference,
+    }
+    name = names[kind]
+    if name is None:
+        raise NotFound("image-not-found", f"This snapshot has no {kind} image.")
+    return name
+
+
+def image_answer(name: str) -> Response:
+    """A stored image; named by its content, so that a browser may keep it for ever."""
+    settings: Settings = current_app.extensions["retestr"]
+    try:
+        png = open_store(settings.storage).get(name)
+    except ImageMissing:
+        raise NotFound("image-not-found", "The image is no longer in the store.") from None
+    response = make_response(png)
+    response.content_type = "image/png"
+    response.cache_control.private = True
+    response.cache_control.max_age = 31_536_000
+    response.cache_control.immutable = True
+    response.set_etag(name)
+    response.make_conditional(request)
+    return response

@@ -1,0 +1,109 @@
+"""Wiring, nothing but: settings, database, API, dashboard, errors."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+from apiflask import APIFlask
+from apiflask.exceptions import HTTPError
+from flask import Request, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from server import api, dashboard, health
+from server.api import errors
+from server.config import Settings, load
+from server.dashboard import errors as pages
+from server.database import db, prepare
+from server.problems import Problem
+
+
+class _Request(Request):
+    def get_json(self, *args: Any, **kwargs: Any) -> Any:
+        """The body as JSON; nested deeper than Python can follow, it is a bad request and no crash."""
+        try:
+            return super().get_json(*args, **kwargs)
+        except RecursionError:
+            raise BadRequest from None
+
+
+class _App(APIFlask):
+    request_class = _Request
+
+
+def build(settings: Settings | None = None) -> APIFlask:
+    """The WSGI application. Migrations are applied by the commands that start it, not here."""
+    settings = settings or load()
+    app = _App(
+        __name__,
+        title="retestr",
+        version=version("retestr"),
+        spec_path="/api/openapi.json",
+        docs_path=None,
+        json_errors=False,
+        static_folder=None,  # type: ignore[arg-type]
+    )
+    app.extensions["retestr"] = settings
+    app.config.update(
+        SQLALCHEMY_DATABASE_URI=settings.database,
+        SECRET_KEY=settings.session_secret(),
+        MAX_CONTENT_LENGTH=settings.max_body_bytes,
+        SESSION_COOKIE_NAME="retestr",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.public_url.startswith("https://"),
+        DESCRIPTION="Visual regression testing that a CI pipeline drives with an API key.",
+        AUTO_OPERATION_ID=True,
+        AUTO_404_RESPONSE=False,
+        AUTO_VALIDATION_ERROR_RESPONSE=False,
+        AUTO_SERVERS=False,
+        AUTO_TAGS=False,
+    )
+    app.json.ensure_ascii = False  # type: ignore[attr-defined]
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    if settings.trusted_proxies:
+        hops = settings.trusted_proxies
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    db.init_app(app)
+    with app.app_context():
+        prepare(db.engine)
+    api.register(app)
+    dashboard.register(app)
+    app.register_blueprint(health.pages)
+    _handle_errors(app)
+    return app
+
+
+def _handle_errors(app: APIFlask) -> None:
+    """Errors are JSON under `/api` and pages elsewhere."""
+
+    @app.errorhandler(Problem)
+    def problem(error: Problem) -> ResponseReturnValue:
+        if _wants_json():
+            return errors.of_problem(error)
+        return pages.page(errors.STATUS.get(type(error), 403), "This is not possible", error.message)
+
+    @app.errorhandler(HTTPError)
+    def validation(error: HTTPError) -> ResponseReturnValue:
+        return errors.of_validation(error)
+
+    @app.errorhandler(HTTPException)
+    def http(error: HTTPException) -> Any:
+        if error.response is not None or (error.code or 500) < 400:
+            return error.get_response()
+        if _wants_json():
+            return errors.of_http(error)
+        return pages.page(error.code or 500, error.name, error.description or "")
+
+    @app.errorhandler(Exception)
+    def crash(error: Exception) -> ResponseReturnValue:
+        answer = errors.of_crash(error)
+        if _wants_json():
+            return answer
+        return pages.page(500, "The server failed", "Its log tells why. Trying again later may help.")
+
+
+def _wants_json() -> bool:
+    return request.path == "/api" or (request.path.startswith("/api/") and request.path != "/api/docs")

@@ -1,0 +1,246 @@
+"""The `retestr` command. Each command migrates the database first and works beside a running server."""
+
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+from apiflask import APIFlask
+
+from server import create_app, doctor, migrations, supervisor
+from server.access import keys, people
+from server.access.audit import CLI
+from server.access.scopes import SCOPES
+from server.config import SettingError, Settings, load, table
+from server.database import db
+from server.models import Organization
+from server.problems import Problem
+from server.runs import projects
+from server.runs.suite import SuiteError, json_schema, parse
+from server.vision import browser as browsers
+
+
+class _Command(click.Group):
+    """Turns what users can mend into one line instead of a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except (Problem, SettingError, supervisor.PortTaken) as error:
+            raise click.ClickException(str(error)) from None
+
+
+def _epilog() -> str:
+    rows = "\n".join(f"  {name} ({default or 'empty'})\n      {help}" for name, default, help in table())
+    return f"\b\nSettings, from the environment, or from a file that NAME_FILE names:\n{rows}"
+
+
+@click.group(cls=_Command, epilog=_epilog(), context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("retestr"), prog_name="retestr")
+def main() -> None:
+    """retestr: visual regression testing that a CI pipeline drives with an API key."""
+    logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+def _ready() -> APIFlask:
+    """The application with its database at the newest revision."""
+    settings = load()
+    settings.data.mkdir(parents=True, exist_ok=True)
+    app = create_app(settings)
+    with app.app_context():
+        migrations.upgrade(db.engine, settings)
+    return app
+
+
+# ------------------------------------------------------------------------------------------- running
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, help="Port to listen on.")
+@click.option("--no-worker", is_flag=True, help="Only the web server; workers run elsewhere.")
+def serve(host: str, port: int, no_worker: bool) -> None:
+    """Run the server: web and, unless told otherwise, one embedded worker."""
+    settings: Settings = _ready().extensions["retestr"]
+    if not no_worker and browsers.find_browser(settings.browser or None) is None:
+        click.echo(
+            f"Warning: runs will end in ERROR, for there is no browser. {browsers.install_hint()}", err=True
+        )
+    shown = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1") else host  # noqa: S104
+    click.echo(f"retestr {version('retestr')} on {settings.public_url or f'http://{shown}:{port}'}")
+    click.echo(f"Data in {settings.data.resolve()}. Stop with Ctrl-C.")
+    sys.exit(supervisor.serve(settings, host, port, with_worker=not no_worker))
+
+
+@main.command()
+def worker() -> None:
+    """Run one more worker, beside `retestr serve --no-worker` or another worker."""
+    _ready()
+    sys.exit(subprocess.call([sys.executable, "-m", "server.worker"]))
+
+
+@main.command()
+def browser() -> None:
+    """Print the browser that captures pages; exit 1 and say what to install where there is none."""
+    path = browsers.find_browser(load().browser or None)
+    if path is None:
+        raise click.ClickException(browsers.install_hint())
+    click.echo(f"{path} ({browsers.version(path)})")
+
+
+@main.command("doctor")
+def doctor_command() -> None:
+    """Check browser, database, store, queue and clock; say what to do about what does not work."""
+    settings = load()
+    fine = True
+    for check in doctor.checks(settings):
+        fine = fine and check.works
+        click.echo(f"{'✔' if check.works else '✘'} {check.name}: {check.finding}")
+    sys.exit(0 if fine else 1)
+
+
+# ------------------------------------------------------------------------------------------- setting up
+
+
+@main.command()
+@click.option("--organization", required=True, help="Name of the organisation.")
+@click.option("--email", required=True, help="Email address of its first Admin.")
+@click.option(
+    "--password", envvar="RETESTR_ADMIN_PASSWORD", required=True, help="Password, 12 characters or more."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print ids on one line.")
+def init(organization: str, email: str, password: str, as_json: bool) -> None:
+    """Make an organisation and its first Admin. Again, it says so and changes nothing."""
+    with _ready().app_context():
+        made, user, is_new = people.found_organization(organization, email, password)
+        if as_json:
+            click.echo(json.dumps({"organizationId": made.id, "userId": user.id}))
+        elif is_new:
+            click.echo(f"Organisation {made.name!r} made; {user.email} is its Admin.")
+        else:
+            click.echo(f"Organisation {made.name!r} and {user.email} were there already; nothing changed.")
+
+
+@main.group()
+def project() -> None:
+    """Projects: the sites under test."""
+
+
+@project.command("create")
+@click.option("--organization", required=True, help="Name or ID of the organisation.")
+@click.option("--name", required=True, help="Name of the project.")
+@click.option(
+    "--suite", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Suite, a YAML file."
+)
+@click.option("--default-branch", default="main", show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print the id on one line.")
+def project_create(
+    organization: str, name: str, suite: Path | None, default_branch: str, as_json: bool
+) -> None:
+    """Make a project, with its suite."""
+    with _ready().app_context():
+        text = _text_of(suite) if suite else ""
+        made = projects.create(
+            _organization(organization).id, name, CLI, suite=text, default_branch=default_branch
+        )
+        if as_json:
+            click.echo(json.dumps({"projectId": made.id}))
+        else:
+            click.echo(f"Project {made.name!r} made: ID {made.id}, slug {made.slug}.")
+
+
+@main.group()
+def key() -> None:
+    """API keys."""
+
+
+@key.command("create")
+@click.option("--organization", required=True, help="Name or ID of the organisation.")
+@click.option("--name", required=True, help='What the key is for, such as "GitHub Actions CI".')
+@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(list(SCOPES)))
+@click.option("--project", "project_names", multiple=True, help="Limit the key to this project (ID or slug).")
+@click.option("--expires", help="Expiry: a date (2027-01-31), a time (RFC 3339) or days (90d).")
+@click.option("--json", "as_json", is_flag=True, help="Print id and key on one line.")
+def key_create(
+    organization: str,
+    name: str,
+    scopes: tuple[str, ...],
+    project_names: tuple[str, ...],
+    expires: str | None,
+    as_json: bool,
+) -> None:
+    """Make an API key and print it, this once."""
+    with _ready().app_context():
+        row, secret = keys.create(
+            _organization(organization).id,
+            name,
+            scopes,
+            CLI,
+            _expiry(expires) if expires else None,
+            project_names or None,
+        )
+        if as_json:
+            click.echo(json.dumps({"keyId": row.id, "key": secret}))
+        else:
+            click.echo(f"{secret}\nKeep it now: nobody can read it again.")
+
+
+# ------------------------------------------------------------------------------------------- suites
+
+
+@main.group()
+def suite() -> None:
+    """Suites: what to capture, in YAML."""
+
+
+@suite.command("schema")
+def suite_schema() -> None:
+    """Print the JSON Schema of suites, for editors that complete and check YAML."""
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
+@suite.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def suite_check(file: Path) -> None:
+    """Say whether a suite can be used, and where not."""
+    try:
+        parsed = parse(_text_of(file))
+    except SuiteError as error:
+        for problem in error.problems:
+            click.echo(f"{file}:{problem.line}:{problem.column}: {problem.message}", err=True)
+        sys.exit(1)
+    click.echo(f"{file}: {len(parsed.tests)} tests, {len(parsed.shots())} snapshots.")
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"{file} cannot be read as UTF-8 text: {error}") from None
+
+
+def _organization(name: str) -> Organization:
+    organization = people.organization_named(name)
+    if organization is None:
+        raise click.ClickException(f"There is no organisation {name!r}; make it with `retestr init`.")
+    return organization
+
+
+def _expiry(text: str) -> datetime:
+    try:
+        if text.endswith("d") and text[:-1].isdigit():
+            return datetime.now(UTC) + timedelta(days=int(text[:-1]))
+        moment = datetime.fromisoformat(text)
+    except (ValueError, OverflowError):
+        raise click.ClickException(
+            f"--expires {text!r}: use 2027-01-31, 2027-01-31T12:00:00Z or 90d."
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,144 @@
+"""Every setting of the server: name, default and one line of help, in one declarative table.
+
+A field `public_url` is read from `RETESTR_PUBLIC_URL`, or from the file that `RETESTR_PUBLIC_URL_FILE`
+names. Nothing else in the project reads the environment.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+PREFIX = "RETESTR_"
+
+
+class SettingError(ValueError):
+    """A setting has a value that cannot be used; the message says which and what is allowed."""
+
+
+def _setting(default: Any, help: str, *, secret: bool = False) -> Any:
+    return field(default=default, repr=not secret, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The server's settings, typed and with their defaults filled in."""
+
+    data: Path = _setting(Path("data"), "Folder of the database, the images and the secret key.")
+    database_url: str = _setting(
+        "", "Database, `postgresql://…` or `sqlite:///…`; empty: SQLite in the data folder.", secret=True
+    )
+    broker_url: str = _setting(
+        "", "Celery broker, `redis://…` or `amqp://…`; empty: the embedded worker.", secret=True
+    )
+    storage_url: str = _setting(
+        "", "Where images are kept, a folder or `s3://…`; empty: `images` in the data folder.", secret=True
+    )
+    public_url: str = _setting("", "Address under which people reach the dashboard; empty: where it listens.")
+    secret_key: str = _setting(
+        "", "Key that signs cookies and forms; empty: made once and kept in the data folder.", secret=True
+    )
+    capture_allow: tuple[str, ...] = _setting(
+        (), "Private hosts, `host:port` or networks that pages may be captured from, separated by commas."
+    )
+    browser: str = _setting("", "Path of the Chromium to use; empty: the first one found.")
+    web_processes: int = _setting(2, "Web server processes.")
+    web_threads: int = _setting(8, "Threads of each web server process.")
+    pages_at_once: int = _setting(0, "Pages captured at the same time; 0: two for each core.")
+    page_timeout_s: float = _setting(60.0, "Seconds that capturing one page may take.")
+    max_body_bytes: int = _setting(1_048_576, "Largest request body in bytes.")
+    max_megapixels: int = _setting(200, "Largest image that is compared, in millions of pixels.")
+    max_snapshots: int = _setting(20_000, "Most snapshots that one run may have.")
+    trusted_proxies: int = _setting(
+        0, "Reverse proxies in front of the server whose X-Forwarded headers count."
+    )
+
+    @property
+    def database(self) -> str:
+        """SQLAlchemy's URL of the database."""
+        url = self.database_url or f"sqlite:///{self.data.resolve() / 'retestr.db'}"
+        for short in ("postgres://", "postgresql://"):
+            if url.startswith(short):
+                return "postgresql+psycopg://" + url.removeprefix(short)
+        return url
+
+    @property
+    def storage(self) -> str:
+        """The image store: an absolute folder, or a URL with a scheme that obstore knows."""
+        if "://" in self.storage_url:
+            return self.storage_url
+        return str(Path(self.storage_url or self.data / "images").resolve())
+
+    def session_secret(self) -> str:
+        """The key that signs cookies: the setting, or one made once in the data folder (mode 600)."""
+        if self.secret_key:
+            return self.secret_key
+        path = self.data / "secret"
+        self.data.mkdir(parents=True, exist_ok=True)
+        try:
+            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return path.read_text().strip()
+        with os.fdopen(handle, "w") as file:
+            file.write(secrets.token_hex(32))
+        return path.read_text().strip()
+
+
+def table() -> list[tuple[str, str, str]]:
+    """Each setting as (variable, default as text, help), in the order of the documentation."""
+    return [(_variable(f), _as_text(f.default), f.metadata["help"]) for f in fields(Settings)]
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """Reads the settings from environment variables and their `…_FILE` variants.
+
+    Raises `SettingError` naming the variable, the value's fault and what is allowed.
+    """
+    environ = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    for f in fields(Settings):
+        text = _read(environ, _variable(f))
+        if text is not None:
+            values[f.name] = _convert(_variable(f), text, f.default)
+    return Settings(**values)
+
+
+def _variable(f: Field[Any]) -> str:
+    return PREFIX + f.name.upper()
+
+
+def _as_text(default: Any) -> str:
+    return ",".join(default) if isinstance(default, tuple) else str(default)
+
+
+def _read(environ: Mapping[str, str], variable: str) -> str | None:
+    file = environ.get(variable + "_FILE")
+    if not file:
+        return environ.get(variable)
+    if environ.get(variable):
+        raise SettingError(f"{variable} and {variable}_FILE are both set; keep one of them.")
+    try:
+        return Path(file).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingError(f"{variable}_FILE names a file that cannot be read: {error}") from None
+
+
+def _convert(variable: str, text: str, default: Any) -> Any:
+    if isinstance(default, Path):
+        return Path(text) if text else default
+    if isinstance(default, tuple):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    if isinstance(default, str):
+        return text
+    try:
+        number = type(default)(text)
+    except ValueError:
+        number = None
+    if number is None or not 0 <= number < float("inf"):
+        kind = "a whole number" if isinstance(default, int) else "a number"
+        raise SettingError(f"{variable} must be {kind} of at least 0, got {text!r}.")
+    return number

@@ -1,0 +1,166 @@
+"""Who works on which chunk: claiming, renewing, giving back, and the sweep that frees what died.
+
+The rows are the truth, so nothing can be lost between them and a queue. A claim has an owner and a lease
+in the database's time; results are accepted only from the owner (`lifecycle.record`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from server.database import clock_s, db, now, writing
+from server.models import Chunk, Project, Run, Schedule, Snapshot
+from server.runs import lifecycle
+from server.runs.lifecycle import UNFINISHED, execute
+
+LEASE_S = 20.0
+HEARTBEAT_S = 5.0
+SWEEP_EVERY_S = 5.0
+SUSPICIOUS_DEATHS = 2
+"""A chunk whose worker died this often is worked snapshot by snapshot, to find the one that kills."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A chunk that an owner works on; `alone`: one snapshot at a time."""
+
+    chunk_id: str
+    run_id: str
+    alone: bool
+    snapshot_ids: tuple[str, ...]
+
+
+def claim(owner: str) -> Claim | None:
+    """Takes the most deserving open chunk: projects by turns, default branches first, then age.
+
+    Returns None where there is nothing to do.
+    """
+    with writing() as session:
+        chunk = session.scalars(
+            select(Chunk)
+            .join(Run, Run.id == Chunk.run_id)
+            .join(Project, Project.id == Chunk.project_id)
+            .where(Chunk.done.is_(False), Chunk.owner.is_(None), Run.status.in_(UNFINISHED))
+            .order_by(Project.claimed_at_s, Chunk.priority, Chunk.run_id, Chunk.position)
+            .limit(1)
+            .with_for_update(of=Chunk, skip_locked=True)
+            .execution_options(populate_existing=True)
+        ).first()
+        if chunk is None:
+            return None
+        execute(
+            session,
+            update(Chunk).where(Chunk.id == chunk.id).values(owner=owner, lease_until_s=clock_s() + LEASE_S),
+        )
+        execute(session, update(Project).where(Project.id == chunk.project_id).values(claimed_at_s=clock_s()))
+        lifecycle.start(session, chunk.run_id)
+        open_ids = session.scalars(
+            select(Snapshot.id)
+            .where(Snapshot.chunk_id == chunk.id, Snapshot.status.in_(UNFINISHED))
+            .order_by(Snapshot.position)
+        ).all()
+        alone = chunk.deaths >= SUSPICIOUS_DEATHS
+        if not alone:
+            lifecycle.begin(session, open_ids)
+        return Claim(chunk.id, chunk.run_id, alone, tuple(open_ids))
+
+
+def renew(owner: str) -> int:
+    """Prolongs all of an owner's leases; returns how many it holds."""
+    with writing() as session:
+        return execute(
+            session,
+            update(Chunk)
+            .where(Chunk.owner == owner, Chunk.done.is_(False))
+            .values(lease_until_s=clock_s() + LEASE_S),
+        )
+
+
+def finish(owner: str, claim: Claim) -> None:
+    """Closes a chunk whose snapshots are all judged, or opens it again where some are not."""
+    with writing() as session:
+        left = session.scalar(
+            select(func.count())
+            .select_from(Snapshot)
+            .where(Snapshot.chunk_id == claim.chunk_id, Snapshot.status.in_(UNFINISHED))
+        )
+        freed = execute(
+            session,
+            update(Chunk)
+            .where(Chunk.id == claim.chunk_id, Chunk.owner == owner)
+            .values(owner=None, lease_until_s=None, done=not left),
+        )
+        if freed:
+            lifecycle.pause(session, claim.chunk_id)
+
+
+def still_wanted(owner: str, claims: list[Claim]) -> set[str]:
+    """Which of these claims' chunks are still the owner's, in a run that is not over."""
+    return set(
+        db.session.scalars(
+            select(Chunk.id)
+            .join(Run, Run.id == Chunk.run_id)
+            .where(
+                Chunk.id.in_([claim.chunk_id for claim in claims]),
+                Chunk.owner == owner,
+                Run.status.in_(UNFINISHED),
+            )
+        )
+    )
+
+
+def sweep() -> bool:
+    """Frees the chunks of owners that vanished; returns False where another process has just done it.
+
+    A conditional UPDATE of one row decides who does it, so that it runs once and not once per machine.
+    """
+    with writing() as session:
+        if not _due(session, "sweep", SWEEP_EVERY_S):
+            return False
+        expired = session.scalars(
+            select(Chunk)
+            .where(Chunk.done.is_(False), Chunk.lease_until_s < clock_s())
+            .with_for_update(skip_locked=True)
+            .execution_options(populate_existing=True)
+        ).all()
+        for chunk in expired:
+            if chunk.deaths >= SUSPICIOUS_DEATHS:
+                _blame(session, chunk)
+            lifecycle.pause(session, chunk.id)
+            chunk.owner, chunk.lease_until_s = None, None
+            chunk.deaths += 1
+        finished = select(Run.id).where(Run.status.not_in(UNFINISHED))
+        execute(
+            session,
+            update(Chunk)
+            .where(Chunk.done.is_(False), Chunk.owner.is_(None), Chunk.run_id.in_(finished))
+            .values(done=True),
+        )
+        return True
+
+
+def _blame(session: Session, chunk: Chunk) -> None:
+    """The one snapshot that was being worked alone when a third worker died is what kills them."""
+    culprit = session.scalar(
+        select(Snapshot.id).where(Snapshot.chunk_id == chunk.id, Snapshot.status == "RUNNING")
+    )
+    if culprit is not None and chunk.owner is not None:
+        outcome = lifecycle.Outcome(
+            "ERROR",
+            error_kind="crash",
+            error_message="Three workers died while they captured this page. It may need more memory than "
+            "the worker has; capture a part of it with `element`, or look at the worker's log.",
+        )
+        lifecycle.record(chunk.owner, culprit, outcome)
+
+
+def _due(session: Session, name: str, every_s: float) -> bool:
+    mine = update(Schedule).where(Schedule.name == name, Schedule.due_s <= clock_s())
+    if execute(session, mine.values(due_s=clock_s() + every_s)):
+        return True
+    if session.get(Schedule, name) is None:
+        session.add(Schedule(name=name, due_s=now().timestamp()))
+    return False

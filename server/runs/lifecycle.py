@@ -1,0 +1,258 @@
+"""How runs and snapshots move from state to state. Nobody else writes a run's `status`.
+
+    run       PENDING -> RUNNING -> PASSED | FAILED | ERROR | CANCELLED
+    snapshot  PENDING -> RUNNING -> UNCHANGED | CHANGED | NEW | ERROR
+
+Every move is a conditional UPDATE: two callers cannot both win, and what is cancelled cannot come back.
+Runs are made in `trigger`, claimed in `claims`, reviewed in `review`; what is compared with what is in
+`baselines`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import ColumnElement, CursorResult, Update, exists, func, select, update
+from sqlalchemy.orm import Session
+
+from server.access import audit
+from server.access.audit import SYSTEM, Actor
+from server.database import now, writing
+from server.models import Chunk, Image, Run, Snapshot
+from server.runs import baselines
+
+UNFINISHED = ("PENDING", "RUNNING")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one snapshot was judged. Boxes are [x, y, width, height] in image px."""
+
+    status: str
+    image: Image | None = None
+    ignore: list[list[int]] = field(default_factory=list)
+    identity: dict[str, str] = field(default_factory=dict)
+    baseline_id: str | None = None
+    difference: Image | None = None
+    changed_pixels: int | None = None
+    ratio: float | None = None
+    regions: list[list[int]] | None = None
+    sentence: str | None = None
+    carried_from: str | None = None  # the branch where a person approved this image
+    error_kind: str | None = None
+    error_message: str | None = None
+    http_status: int | None = None
+    seconds: float | None = None
+
+
+def start(session: Session, run_id: str) -> None:
+    """Moves a run to RUNNING, if this is its first chunk."""
+    execute(
+        session,
+        update(Run)
+        .where(Run.id == run_id, Run.status == "PENDING")
+        .values(status="RUNNING", started_at=now()),
+    )
+
+
+def begin(session: Session, snapshot_ids: Sequence[str]) -> None:
+    """Moves snapshots to RUNNING, as a worker takes them up."""
+    execute(
+        session,
+        update(Snapshot)
+        .where(Snapshot.id.in_(snapshot_ids), Snapshot.status == "PENDING")
+        .values(status="RUNNING"),
+    )
+
+
+def pause(session: Session, chunk_id: str) -> None:
+    """Moves a freed chunk's unjudged snapshots back to PENDING."""
+    execute(
+        session,
+        update(Snapshot)
+        .where(Snapshot.chunk_id == chunk_id, Snapshot.status == "RUNNING")
+        .values(status="PENDING"),
+    )
+
+
+def record(owner: str, snapshot_id: str, outcome: Outcome) -> bool:
+    """Writes how a snapshot was judged, counts it, and closes the run with its last one.
+
+    Accepted once, and only from the owner of its chunk while the run is RUNNING; returns whether it was.
+    """
+    with writing() as session:
+        owned = exists().where(Chunk.id == Snapshot.chunk_id, Chunk.owner == owner, Chunk.done.is_(False))
+        running = exists().where(Run.id == Snapshot.run_id, Run.status == "RUNNING")
+        for image in (outcome.image, outcome.difference):
+            if image is not None:
+                session.merge(image)
+        session.flush()
+        accepted = execute(
+            session,
+            update(Snapshot)
+            .where(Snapshot.id == snapshot_id, Snapshot.status.in_(UNFINISHED), owned, running)
+            .values(
+                status=outcome.status,
+                image=outcome.image.sha256 if outcome.image else None,
+                difference=outcome.difference.sha256 if outcome.difference else None,
+                changed_pixels=outcome.changed_pixels,
+                ratio=outcome.ratio,
+                ignore=outcome.ignore,
+                identity=outcome.identity,
+                regions=outcome.regions,
+                sentence=outcome.sentence,
+                baseline_id=outcome.baseline_id,
+                error_kind=outcome.error_kind,
+                error_message=outcome.error_message,
+                http_status=outcome.http_status,
+                seconds=outcome.seconds,
+                finished_at=now(),
+            ),
+        )
+        if not accepted:
+            return False
+        snapshot = session.get_one(Snapshot, snapshot_id, populate_existing=True)
+        run = session.get_one(Run, snapshot.run_id, populate_existing=True)
+        _settle(session, run, snapshot, outcome)
+        column = outcome.status.lower()
+        execute(
+            session,
+            update(Run)
+            .where(Run.id == run.id)
+            .values({"done": Run.done + 1, column: getattr(Run, column) + 1}),
+        )
+        session.refresh(run)
+        if run.done == run.total:
+            _close(session, run)
+        return True
+
+
+def _settle(session: Session, run: Run, snapshot: Snapshot, outcome: Outcome) -> None:
+    """Makes the baselines that follow without a person: a NEW one on the default branch, a carried approval."""
+    if outcome.image is None:
+        return
+    becomes_baseline = outcome.status == "NEW" and run.on_default_branch
+    if not becomes_baseline and outcome.carried_from is None:
+        return
+    source = "NEW" if becomes_baseline else "CARRIED"
+    baselines.add(session, run, snapshot, source)
+    snapshot.review = "APPROVED"
+    snapshot.reviewed_at = now()
+    if outcome.carried_from:
+        snapshot.review_reason = f"approved before on {outcome.carried_from}"
+        audit.record(
+            run.organization_id,
+            SYSTEM,
+            "BASELINE_CARRY",
+            ("snapshot", snapshot.id, f"{snapshot.test} · {snapshot.viewport}"),
+            branch=run.branch,
+            approvedOn=outcome.carried_from,
+            runId=run.id,
+        )
+
+
+def _close(session: Session, run: Run) -> None:
+    status = _verdict(session, run)
+    closed = execute(
+        session,
+        update(Run).where(Run.id == run.id, Run.status == "RUNNING").values(status=status, finished_at=now()),
+    )
+    if closed:
+        session.execute(update(Chunk).where(Chunk.run_id == run.id).values(done=True))
+        session.refresh(run)
+        run.message = _sentence(session, run)
+
+
+def reconsider(session: Session, run: Run) -> None:
+    """Judges a run that is over once more, after a review: its last change approved, it is PASSED."""
+    session.refresh(run)
+    if run.status in ("FAILED", "PASSED"):
+        run.status = _verdict(session, run)
+        run.message = _sentence(session, run)
+
+
+def _verdict(session: Session, run: Run) -> str:
+    if run.error:
+        return "ERROR"
+    return "FAILED" if _open_changes(session, run) else "PASSED"
+
+
+def _sentence(session: Session, run: Run) -> str:
+    if run.error:
+        return f"{run.error} of {run.total} snapshots could not be judged."
+    if changes := _open_changes(session, run):
+        return f"{changes} of {run.total} snapshots changed."
+    if run.changed:
+        return f"All {run.changed} changes of {run.total} snapshots are approved."
+    if run.new:
+        return f"{run.new} new, {run.unchanged} unchanged."
+    return f"All {run.total} snapshots are unchanged."
+
+
+def _open_changes(session: Session, run: Run) -> int:
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(Snapshot)
+            .where(Snapshot.run_id == run.id, Snapshot.status == "CHANGED", Snapshot.review != "APPROVED")
+        )
+        or 0
+    )
+
+
+def cancel(run: Run, actor: Actor) -> bool:
+    """Cancels a run that is not over; returns whether this call did it."""
+    with writing() as session:
+        cancelled = execute(session, _cancelling(Run.id == run.id, f"Cancelled by {actor}."))
+        if cancelled:
+            session.refresh(run)
+            audit.record(
+                run.organization_id,
+                actor,
+                "RUN_CANCEL",
+                ("run", run.id, f"{run.project.slug} #{run.number}"),
+            )
+        return bool(cancelled)
+
+
+def cancel_all(organization_id: str, actor: Actor) -> int:
+    """Cancels every unfinished run of an organisation and returns how many that were."""
+    with writing() as session:
+        count = execute(
+            session,
+            _cancelling(Run.organization_id == organization_id, f"Cancelled with all others by {actor}."),
+        )
+        audit.record(
+            organization_id, actor, "RUN_CANCEL_ALL", ("organization", organization_id, None), cancelled=count
+        )
+        return count
+
+
+def _cancelling(which: ColumnElement[bool], message: str) -> Update:
+    return (
+        update(Run)
+        .where(which, Run.status.in_(UNFINISHED))
+        .values(status="CANCELLED", finished_at=now(), message=message)
+    )
+
+
+def execute(session: Session, statement: Update) -> int:
+    """Runs an UPDATE and returns how many rows it changed."""
+    result = session.execute(statement, execution_options={"synchronize_session": False})
+    assert isinstance(result, CursorResult)
+    return result.rowcount
+
+
+def status_of(snapshot: Snapshot) -> str:
+    """A snapshot's status; one that was not judged when its run was cancelled is CANCELLED, because its run is."""
+    if snapshot.status in UNFINISHED and snapshot.run.status == "CANCELLED":
+        return "CANCELLED"
+    return snapshot.status
+
+
+def has_status(run: Run, status: str) -> ColumnElement[bool]:
+    """The condition that selects a run's snapshots of a status, as `status_of` tells it."""
+    if run.status == "CANCELLED" and status in (*UNFINISHED, "CANCELLED"):
+        return Snapshot.status.in_(UNFINISHED if status == "CANCELLED" else ())
+    return Snapshot.status == status

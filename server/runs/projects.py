@@ -1,0 +1,127 @@
+"""Projects: making, changing, finding and removing them, and the suite each one keeps."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from server.access import audit
+from server.access.audit import Actor
+from server.database import db, now, writing
+from server.models import Baseline, Chunk, Idempotency, Project, Run, Snapshot
+from server.problems import Conflict, Invalid, NotFound
+from server.runs.lifecycle import UNFINISHED
+from server.runs.suite import Suite, SuiteError, parse
+
+
+def find(organization_id: str, name: str) -> Project:
+    """The project with that ID or slug. Raises `NotFound` naming it."""
+    project = db.session.scalar(
+        select(Project).where(
+            Project.organization_id == organization_id, (Project.id == name) | (Project.slug == name)
+        )
+    )
+    if project is None:
+        raise NotFound("project-not-found", f"There is no project {name!r}.")
+    return project
+
+
+def read_suite(text: str) -> Suite:
+    """Parses a suite. Raises `Invalid` with every problem's line, column and what was expected."""
+    try:
+        return parse(text)
+    except SuiteError as error:
+        raise Invalid(
+            "suite-invalid",
+            f"The suite cannot be used: {error}",
+            [
+                {"line": p.line, "column": p.column, "path": p.path, "message": p.message}
+                for p in error.problems
+            ],
+        ) from None
+
+
+def create(
+    organization_id: str,
+    name: str,
+    actor: Actor,
+    suite: str = "",
+    default_branch: str = "main",
+    slug: str = "",
+) -> Project:
+    """Makes a project. Raises `Invalid` for a bad suite and `Conflict` for a slug that is taken."""
+    if suite:
+        read_suite(suite)
+    slug = slug or slug_of(name)
+    with writing() as session:
+        taken = session.scalar(
+            select(Project.id).where(Project.organization_id == organization_id, Project.slug == slug)
+        )
+        if taken:
+            raise Conflict(
+                "project-exists",
+                f"A project with the slug {slug!r} exists already; choose another name or slug.",
+            )
+        project = Project(
+            organization_id=organization_id, name=name, slug=slug, default_branch=default_branch, suite=suite
+        )
+        session.add(project)
+        session.flush()
+        audit.record(organization_id, actor, "PROJECT_CREATE", ("project", project.id, project.slug))
+    return project
+
+
+def change(project: Project, actor: Actor, **values: Any) -> Project:
+    """Changes `name`, `default_branch` or `suite`; the audit log keeps what was before and after.
+
+    Raises `Invalid` for a suite that cannot be used; then nothing is stored.
+    """
+    if values.get("suite"):
+        read_suite(values["suite"])
+    with writing() as session:
+        session.refresh(project)
+        before = {name: getattr(project, name) for name in values}
+        changed = {name: value for name, value in values.items() if before[name] != value}
+        for name, value in changed.items():
+            setattr(project, name, value)
+        if changed:
+            project.updated_at = now()
+            action = "SUITE_UPDATE" if set(changed) == {"suite"} else "PROJECT_UPDATE"
+            audit.record(
+                project.organization_id,
+                actor,
+                action,
+                ("project", project.id, project.slug),
+                before={name: before[name] for name in changed},
+                after=changed,
+            )
+    return project
+
+
+def remove(project: Project, actor: Actor) -> None:
+    """Deletes a project with its runs and baselines. Raises `Conflict` while a run is unfinished."""
+    with writing() as session:
+        busy = session.scalar(
+            select(Run.id).where(Run.project_id == project.id, Run.status.in_(UNFINISHED)).limit(1)
+        )
+        if busy:
+            raise Conflict(
+                "project-busy", f"Run {busy} is not finished; cancel it first, then delete the project."
+            )
+        runs = select(Run.id).where(Run.project_id == project.id)
+        session.execute(delete(Snapshot).where(Snapshot.project_id == project.id))
+        session.execute(delete(Baseline).where(Baseline.project_id == project.id))
+        session.execute(delete(Chunk).where(Chunk.project_id == project.id))
+        session.execute(delete(Idempotency).where(Idempotency.run_id.in_(runs)))
+        session.execute(delete(Run).where(Run.project_id == project.id))
+        session.execute(delete(Project).where(Project.id == project.id))
+        audit.record(project.organization_id, actor, "PROJECT_DELETE", ("project", project.id, project.slug))
+
+
+def slug_of(name: str) -> str:
+    """A name as it stands in addresses: `Tea Shop` becomes `tea-shop`."""
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:80] or "project"

@@ -1,0 +1,224 @@
+"""The worker: claims chunks, captures their pages in a browser, has them judged, and writes the outcome down.
+
+Only the worker process imports this module: it brings Playwright and NumPy with it. Who may work on what is in
+`claims`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import ParamSpec, TypeVar
+
+from flask import Flask
+
+from server.database import writing
+from server.images import ImageMissing, ImageStore
+from server.runs import claims, judge, lifecycle
+from server.runs.claims import Claim
+from server.runs.judge import Job
+from server.runs.lifecycle import Outcome
+from server.vision.capture import Browser, Session
+from server.vision.compare import ImageError
+from server.vision.page import CaptureError
+
+log = logging.getLogger("retestr.worker")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+LANES = 2
+"""Chunks worked at the same time, so that the last pages of one do not leave the browser idle."""
+IDLE_S = 0.25
+WATCH_S = 1.0
+DRAIN_S = 20.0
+
+
+class Worker:
+    """Works chunks until it is told to stop.
+
+    `open_browser` starts the browser; it is started again whenever it has died.
+    """
+
+    def __init__(
+        self,
+        app: Flask,
+        owner: str,
+        open_browser: Callable[[], Browser],
+        store: ImageStore,
+        megapixels: float,
+    ) -> None:
+        self._app = app
+        self._owner = owner
+        self._open_browser = open_browser
+        self._store = store
+        self._megapixels = megapixels
+        self._browser: Browser | None = None
+        self._starting = asyncio.Lock()
+        self._working: dict[str, tuple[Claim, asyncio.Task[None]]] = {}
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Works for ever; when `stopping` is set, claims nothing more and gives back what 20 s do not finish."""
+        beating = threading.Event()
+        heartbeat = threading.Thread(target=self._heartbeat, args=(beating,), daemon=True)
+        heartbeat.start()
+        lanes = [asyncio.create_task(self._lane(stopping)) for _ in range(LANES)]
+        watch = asyncio.create_task(self._watch())
+        try:
+            await stopping.wait()
+            await asyncio.wait(lanes, timeout=DRAIN_S)
+            for _, task in self._working.values():
+                task.cancel()
+            await asyncio.wait(lanes, timeout=5)
+        finally:
+            watch.cancel()
+            beating.set()
+            await self._close_browser()
+
+    async def work_once(self) -> bool:
+        """Claims one chunk and works it; returns False where there was nothing to do."""
+        claim = await self._db(claims.claim, self._owner)
+        if claim is None:
+            return False
+        task = asyncio.create_task(self._work(claim))
+        self._working[claim.chunk_id] = claim, task
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                task.cancel()
+                raise
+        finally:
+            del self._working[claim.chunk_id]
+            await self._db(claims.finish, self._owner, claim)
+        return True
+
+    # ------------------------------------------------------------------------------------ side by side
+
+    async def _lane(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
+            try:
+                worked = await self.work_once()
+            except Exception:
+                log.exception("a chunk was given back")
+                worked = False
+            if not worked:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stopping.wait(), IDLE_S)
+
+    async def _watch(self) -> None:
+        """Stops at the browser what was cancelled or taken away, once a second; sweeps now and then."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            try:
+                await self._db(claims.sweep)
+                held = [claim for claim, _ in self._working.values()]
+                wanted = await self._db(claims.still_wanted, self._owner, held) if held else set()
+                for claim in held:
+                    if claim.chunk_id not in wanted and claim.chunk_id in self._working:
+                        self._working[claim.chunk_id][1].cancel()
+            except Exception:
+                log.exception("looking after the claims failed; trying again")
+
+    def _heartbeat(self, stopped: threading.Event) -> None:
+        """Renews the leases from a thread of its own, so that a slow page cannot stop it."""
+        while not stopped.wait(claims.HEARTBEAT_S):
+            try:
+                with self._app.app_context():
+                    claims.renew(self._owner)
+            except Exception:
+                log.exception("a heartbeat failed; trying again")
+
+    # ------------------------------------------------------------------------------------ one chunk
+
+    async def _work(self, claim: Claim) -> None:
+        todo = await self._db(judge.jobs, claim.snapshot_ids)
+        if claim.alone:
+            for job in todo:
+                await self._db(_begin, job.snapshot_id)
+                await self._alone(job)
+            return
+        crashed = await self._together(todo)
+        for job in crashed:
+            await self._alone(job)
+
+    async def _together(self, todo: list[Job]) -> list[Job]:
+        """Captures jobs side by side; returns those whose browser crashed, to be tried alone."""
+        try:
+            browser = await self._running_browser()
+            async with browser.session() as session, asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._capture(browser, session, job)) for job in todo]
+        except CaptureError as error:
+            await asyncio.gather(*(self._fail(job, error) for job in todo))
+            return []
+        return [job for job, task in zip(todo, tasks, strict=True) if not task.result()]
+
+    async def _alone(self, job: Job) -> None:
+        try:
+            browser = await self._running_browser()
+            async with browser.session() as session:
+                settled = await self._capture(browser, session, job)
+        except CaptureError as error:
+            await self._fail(job, error)
+            return
+        if not settled:
+            url = job.shot.page.url
+            await self._fail(
+                job, CaptureError("crash", f"The browser crashed twice while it captured {url}.")
+            )
+
+    async def _capture(self, browser: Browser, session: Session, job: Job) -> bool:
+        """Captures and judges one snapshot; returns False where the browser crashed over it."""
+        try:
+            image = await session.capture(job.shot.page, job.known)
+        except CaptureError as error:
+            if error.kind == "crash":
+                return False
+            await self._fail(job, error)
+            return True
+        identity = {name: str(value) for name, value in asdict(browser.identity).items()}
+        try:
+            outcome = await self._db(judge.judge, job, image, identity, self._store, self._megapixels)
+        except (ImageError, ImageMissing) as error:
+            outcome = Outcome("ERROR", error_kind="image", error_message=f"Comparing failed: {error}")
+        await self._db(lifecycle.record, self._owner, job.snapshot_id, outcome)
+        return True
+
+    async def _fail(self, job: Job, error: CaptureError) -> None:
+        outcome = Outcome("ERROR", error_kind=error.kind, error_message=error.message)
+        await self._db(lifecycle.record, self._owner, job.snapshot_id, outcome)
+
+    # ------------------------------------------------------------------------------------ what it needs
+
+    async def _running_browser(self) -> Browser:
+        async with self._starting:
+            if self._browser is not None and not self._browser.alive:
+                await self._close_browser()
+            if self._browser is None:
+                browser = self._open_browser()
+                await browser.__aenter__()
+                self._browser = browser
+            return self._browser
+
+    async def _close_browser(self) -> None:
+        browser, self._browser = self._browser, None
+        if browser is not None:
+            with contextlib.suppress(Exception):
+                await browser.__aexit__(None, None, None)
+
+    async def _db(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs what touches the database (or much CPU) in a thread with a session of its own."""
+
+        def call() -> R:
+            with self._app.app_context():
+                return function(*args, **kwargs)
+
+        return await asyncio.to_thread(call)
+
+
+def _begin(snapshot_id: str) -> None:
+    with writing() as session:
+        lifecycle.begin(session, [snapshot_id])

@@ -1,0 +1,265 @@
+"""The browser and its sessions: who may visit pages, in which context, how many at once.
+
+What happens during one visit is `visit.py`'s; which browser and flags, `browser.py`'s; what it may
+reach, `guard.py`'s.
+"""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from playwright.async_api import Browser as Chromium
+from playwright.async_api import BrowserContext, Playwright, async_playwright
+from playwright.async_api import Error as BrowserError
+from playwright.async_api import Page as Tab
+
+from server.vision import browser, reasons
+from server.vision.guard import AddressPolicy, Guard
+from server.vision.page import CaptureError, Image, Page
+from server.vision.visit import CRASHED, SCRIPTS, Visit
+
+CLOSE_S = 5.0
+LAUNCH_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a picture depends on besides the page; pictures of different identities do not compare."""
+
+    name: str
+    version: str
+    platform: str
+    flags: str
+
+
+@dataclass(slots=True)
+class _Room:
+    """A browser context, the guard that is its only way out, and what its last visit left behind."""
+
+    context: BrowserContext
+    guard: Guard
+    closing: contextlib.AsyncExitStack
+    origins: set[str] = field(default_factory=set)
+
+
+class Browser:
+    """One running browser; use it with `async with`.
+
+    At most `pages_at_once` pages are visited at the same time, over all sessions; twice the number of
+    cores is the best of what was measured. Raises CaptureError `browser-missing` when it does not start.
+    """
+
+    def __init__(
+        self, executable: Path | str, *, policy: AddressPolicy | None = None, pages_at_once: int = 4
+    ) -> None:
+        self.executable = Path(executable)
+        self.policy = policy or AddressPolicy()
+        self._places = asyncio.Semaphore(pages_at_once)
+        self._playwright: Playwright | None = None
+        self._chromium: Chromium | None = None
+        self._broken = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether the browser still runs; once it does not, start another."""
+        return self._chromium is not None and self._chromium.is_connected() and not self._broken
+
+    @property
+    def identity(self) -> Identity:
+        """Name, version, platform and flags of the running browser."""
+        return Identity(
+            name=browser.family(self.executable),
+            version=self._running.version,
+            platform=browser.platform_name(),
+            flags=browser.flags_hash(),
+        )
+
+    @contextlib.asynccontextmanager
+    async def session(self) -> "AsyncIterator[Session]":
+        """One run's work: what the browser remembers is shared within it and ends with it."""
+        session = Session(self)
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    async def __aenter__(self) -> Self:
+        if not self.executable.is_file():
+            raise CaptureError(
+                "browser-missing", f"there is no browser at {self.executable}; {browser.install_hint()}"
+            )
+        self._playwright = await async_playwright().start()
+        try:
+            self._chromium = await self._playwright.chromium.launch(
+                executable_path=self.executable,
+                args=list(browser.FLAGS),
+                chromium_sandbox=not browser.needs_no_sandbox(),
+                timeout=LAUNCH_S * 1000,
+                # Signals are for the process that uses us to judge.
+                handle_sigint=False,
+                handle_sigterm=False,
+                handle_sighup=False,
+            )
+        except BaseException as error:
+            await self._playwright.stop()
+            if not isinstance(error, BrowserError):
+                raise
+            reason = reasons.first_line(error.message)
+            raise CaptureError(
+                "browser-missing", f"the browser {self.executable} does not start: {reason}"
+            ) from error
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with contextlib.suppress(BrowserError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self._running.close()
+        assert self._playwright is not None
+        with contextlib.suppress(Exception):  # its process may be gone, which is what we want
+            await self._playwright.stop()
+
+    @property
+    def _running(self) -> Chromium:
+        assert self._chromium is not None, "use `async with Browser(...)`"
+        return self._chromium
+
+
+class Session:
+    """Visits pages for one run; made by `Browser.session()`.
+
+    Contexts are used again for pages of the same window, cleaned between two pages, and never leave
+    the session: what one run's site has stored in a cache, no other run sees.
+    """
+
+    def __init__(self, owner: Browser) -> None:
+        self._owner = owner
+        self._idle: defaultdict[tuple[int, int, float], list[_Room]] = defaultdict(list)
+
+    async def capture(self, page: Page, known: frozenset[str] = frozenset()) -> Image:
+        """Visit a page and take its picture; raises CaptureError.
+
+        A first picture whose SHA-256 is in `known` is accepted at once; otherwise two in a row must
+        agree. Cancelling the task closes the page. Several captures may run side by side.
+        """
+        _check_address(page.url)
+        key = (page.width, page.height, page.scale)
+        async with self._owner._places:
+            room: _Room | None = None
+            visit: Visit | None = None
+            try:
+                async with asyncio.timeout(page.timeout_s):
+                    room = self._idle[key].pop() if self._idle[key] else await self._open_room(page)
+                    tab = await room.context.new_page()
+                    visit = await self._prepare(room, tab, page)
+                    image = await visit.picture(known)
+                    room.origins = visit.traffic.origins
+                    await tab.close()
+                self._idle[key].append(room)
+                room = None
+                return image
+            except TimeoutError:
+                stage, pending = (
+                    (visit.stage, visit.traffic.pending()) if visit else ("the browser made a tab", [])
+                )
+                raise reasons.timeout_error(page.url, page.timeout_s, stage, pending) from None
+            except BrowserError as error:
+                raise self._crash(page, error) from error
+            finally:
+                if room is not None:
+                    await _close_room(room)
+
+    async def close(self) -> None:
+        """Close every context of this session."""
+        rooms = [room for idle in self._idle.values() for room in idle]
+        self._idle.clear()
+        await asyncio.gather(*map(_close_room, rooms))
+
+    async def _open_room(self, page: Page) -> _Room:
+        async with contextlib.AsyncExitStack() as stack:
+            guard = await stack.enter_async_context(Guard(self._owner.policy))
+            context = await self._owner._running.new_context(
+                viewport={"width": page.width, "height": page.height},
+                device_scale_factor=page.scale,
+                proxy={"server": guard.url, "bypass": "<-loopback>"},
+                accept_downloads=False,
+                service_workers="block",
+                reduced_motion="reduce",
+                color_scheme="light",
+                locale="en-US",
+                timezone_id="UTC",
+            )
+            stack.push_async_callback(_close_context, context)
+            context.set_default_timeout(0)  # `Page.timeout_s` is the only time limit
+            await context.add_init_script(SCRIPTS["clock"])
+            return _Room(context, guard, stack.pop_all())
+        raise AssertionError  # for mypy: the stack swallows nothing
+
+    async def _prepare(self, room: _Room, tab: Tab, page: Page) -> Visit:
+        """Make a tab ready: nothing left of the visit before, nothing opened beside it."""
+        room.guard.failures.clear()
+        # A page that is gone makes every pending call fail, also those that a crash leaves hanging.
+        tab.on("crash", lambda _: _spawn(tab.close()))
+        tab.on("popup", lambda popup: _spawn(popup.close()))
+        devtools = await room.context.new_cdp_session(tab)
+        # Taking a picture looks at the metrics of its own session only, not at Playwright's.
+        metrics = {
+            "width": page.width,
+            "height": page.height,
+            "deviceScaleFactor": page.scale,
+            "mobile": False,
+        }
+        await devtools.send("Emulation.setDeviceMetricsOverride", metrics)
+        if room.origins:
+            await room.context.clear_cookies()
+            for origin in room.origins:
+                await devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        return Visit(tab, devtools, room.guard, page)
+
+    def _crash(self, page: Page, error: BrowserError) -> CaptureError:
+        if "Connection closed" in error.message:
+            self._owner._broken = True
+        who = "the page crashed" if self._owner.alive else "the browser ended"
+        if not any(sign in error.message for sign in CRASHED):
+            who = f"the browser reported: {reasons.first_line(error.message)}"
+        return CaptureError(
+            "crash", f"{page.url} could not be captured: {who}; it is worth another try", retry=True
+        )
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise CaptureError("suite", f"{url} is not an address of the web; only http and https are captured")
+
+
+async def _close_context(context: BrowserContext) -> None:
+    with contextlib.suppress(BrowserError, TimeoutError):
+        async with asyncio.timeout(CLOSE_S):
+            await context.close()
+
+
+async def _close_room(room: _Room) -> None:
+    """Close a context and its guard, even while the task that used it is being cancelled."""
+    await asyncio.shield(room.closing.aclose())
+
+
+_closing: set[asyncio.Task[None]] = set()
+
+
+def _spawn(closing: Any) -> None:
+    async def quietly() -> None:
+        with contextlib.suppress(BrowserError):
+            await closing
+
+    task = asyncio.create_task(quietly())
+    _closing.add(task)
+    task.add_done_callback(_closing.discard)

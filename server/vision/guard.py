@@ -1,0 +1,190 @@
+"""The guard between the browser and the network: a SOCKS5 server that checks every address.
+
+The browser resolves no name and opens no connection of its own; it asks here. The guard resolves a
+name once, judges every address by the policy, and connects to an address it judged, so that a name
+cannot answer differently the second time (DNS rebinding). Nothing here knows the browser.
+SOCKS5 is RFC 1928; only CONNECT without authentication is spoken, on loopback.
+"""
+
+import asyncio
+import contextlib
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Literal, Self
+
+from server.vision.addresses import Address, AddressPolicy, addresses_of
+
+__all__ = ["AddressPolicy", "Failure", "Guard"]
+
+RESOLVE_S = 10.0
+CONNECT_S = 10.0
+CHUNK_BYTES = 64 * 1024
+
+SUCCEEDED, FAILED, NOT_ALLOWED, UNREACHABLE, REFUSED, BAD_COMMAND = 0, 1, 2, 4, 5, 7
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A connection that did not come about, and why in words.
+
+    `refused` is ours: the policy forbids it. `unreachable` is the network's.
+    """
+
+    host: str
+    port: int
+    kind: Literal["refused", "unreachable"]
+    reason: str
+
+
+class _DeniedError(Exception):
+    def __init__(self, kind: Literal["refused", "unreachable"], reason: str, reply: int) -> None:
+        super().__init__(reason)
+        self.kind: Literal["refused", "unreachable"] = kind
+        self.reason = reason
+        self.reply = reply
+
+
+@dataclass(slots=True)
+class Guard:
+    """A SOCKS5 server on a loopback port of its own; use it with `async with`.
+
+    `failures` remembers what was refused or unreachable, oldest first, until it is cleared.
+    """
+
+    policy: AddressPolicy
+    failures: list[Failure] = field(default_factory=list)
+    _server: asyncio.Server | None = None
+    _connections: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def url(self) -> str:
+        """The proxy address for the browser."""
+        assert self._server is not None, "the guard is not running"
+        port: int = self._server.sockets[0].getsockname()[1]
+        return f"socks5://127.0.0.1:{port}"
+
+    def failure_of(self, host: str, port: int) -> Failure | None:
+        """The last failure to reach `host` and `port`, if there was one."""
+        host = host.strip("[]").lower()
+        return next((f for f in reversed(self.failures) if (f.host, f.port) == (host, port)), None)
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
+        await self._server.wait_closed()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections.add(task)
+        try:
+            await self._serve(reader, writer)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # one side went away, or the guard closes: the connection is over either way
+        finally:
+            self._connections.discard(task)
+            await _close(writer)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, port = await _read_request(reader, writer)
+        try:
+            upstream_reader, upstream_writer = await self._connect(host, port)
+        except _DeniedError as denied:
+            self.failures.append(Failure(host, port, denied.kind, denied.reason))
+            writer.write(_reply(denied.reply))
+            await writer.drain()
+            return
+        try:
+            writer.write(_reply(SUCCEEDED))
+            await asyncio.gather(_pour(reader, upstream_writer), _pour(upstream_reader, writer))
+        finally:
+            await _close(upstream_writer)
+
+    async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        verdict = await self.policy.judge(host, port, await _resolve(host, port))
+        if verdict.refusal:
+            raise _DeniedError("refused", verdict.refusal, NOT_ALLOWED)
+        denied = _DeniedError("unreachable", f"{host}:{port} has no address", UNREACHABLE)
+        for address in verdict.addresses:
+            try:
+                async with asyncio.timeout(CONNECT_S):
+                    return await asyncio.open_connection(str(address), port)
+            except TimeoutError:
+                denied = _DeniedError(
+                    "unreachable", f"{host}:{port} did not answer within {CONNECT_S:.0f} s", UNREACHABLE
+                )
+            except ConnectionRefusedError:
+                denied = _DeniedError(
+                    "unreachable", f"nothing listens on {host}:{port} (connection refused)", REFUSED
+                )
+            except OSError as error:
+                reason = (error.strerror or str(error)).lower()
+                denied = _DeniedError(
+                    "unreachable", f"{host}:{port} cannot be reached ({reason})", UNREACHABLE
+                )
+        raise denied
+
+
+async def _resolve(host: str, port: int) -> list[Address]:
+    """Every address of a name, each once, in the resolver's order."""
+    try:
+        async with asyncio.timeout(RESOLVE_S):
+            return await addresses_of(host, port)
+    except TimeoutError:
+        reason = f"the name {host} was not resolved within {RESOLVE_S:.0f} s"
+    except (OSError, UnicodeError):
+        reason = f"the name {host} does not resolve"
+    raise _DeniedError("unreachable", reason, UNREACHABLE)
+
+
+async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[str, int]:
+    """Greeting and request of RFC 1928, sections 3 to 5: which host and port is asked for.
+
+    Raises OSError for what is not a CONNECT.
+    """
+    version, methods = await reader.readexactly(2)
+    await reader.readexactly(methods)
+    if version != 5:
+        raise OSError("not SOCKS5")
+    writer.write(b"\x05\x00")
+    _, command, _, kind = await reader.readexactly(4)
+    if kind == 1:
+        host = str(ipaddress.IPv4Address(await reader.readexactly(4)))
+    elif kind == 4:
+        host = str(ipaddress.IPv6Address(await reader.readexactly(16)))
+    else:
+        length = (await reader.readexactly(1))[0]
+        host = (await reader.readexactly(length)).decode("ascii", "replace").strip("[]").lower()
+    port = int.from_bytes(await reader.readexactly(2), "big")
+    if command != 1:
+        writer.write(_reply(BAD_COMMAND))
+        raise OSError("only CONNECT is spoken")
+    return host, port
+
+
+def _reply(code: int) -> bytes:
+    """An answer with the address left empty: the browser does not read it."""
+    return bytes((5, code, 0, 1, 0, 0, 0, 0, 0, 0))
+
+
+async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy one direction to its end, then say so to the other side."""
+    with contextlib.suppress(OSError):
+        while chunk := await reader.read(CHUNK_BYTES):
+            writer.write(chunk)
+            await writer.drain()
+    with contextlib.suppress(OSError):
+        writer.write_eof()
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    writer.close()
+    with contextlib.suppress(OSError, asyncio.CancelledError):
+        await writer.wait_closed()

@@ -1,0 +1,105 @@
+"""What went wrong, in words for the person who reads it in a log: the page, the reason, what to do."""
+
+import re
+from urllib.parse import urlsplit
+
+from server.vision.guard import Failure, Guard
+from server.vision.page import CaptureError
+
+# Chromium's net_error_list.h: what it says -> (what it means, whether another try may help).
+NETWORK = {
+    "ERR_NAME_NOT_RESOLVED": ("the name {host} does not resolve", True),
+    "ERR_CONNECTION_REFUSED": ("nothing listens on {host} (connection refused)", True),
+    "ERR_CONNECTION_RESET": ("{host} broke the connection off", True),
+    "ERR_CONNECTION_CLOSED": ("{host} closed the connection before it had answered", True),
+    "ERR_CONNECTION_ABORTED": ("{host} broke the connection off", True),
+    "ERR_CONNECTION_TIMED_OUT": ("{host} did not answer in time", True),
+    "ERR_TIMED_OUT": ("{host} did not answer in time", True),
+    "ERR_EMPTY_RESPONSE": ("{host} closed the connection without an answer", True),
+    "ERR_ADDRESS_UNREACHABLE": ("{host} cannot be reached from here", True),
+    "ERR_SOCKS_CONNECTION_FAILED": ("{host} cannot be reached from here", True),
+    "ERR_TOO_MANY_REDIRECTS": ("it redirects in a circle", False),
+    "ERR_CERT_DATE_INVALID": ("its TLS certificate has expired or is not valid yet", False),
+    "ERR_CERT_COMMON_NAME_INVALID": ("its TLS certificate is for another name", False),
+    "ERR_CERT_AUTHORITY_INVALID": (
+        "its TLS certificate is signed by nobody the browser trusts (self-signed?)",
+        False,
+    ),
+    "ERR_SSL_PROTOCOL_ERROR": ("{host} does not speak TLS there; is it http instead of https?", False),
+    "ERR_INVALID_HTTP_RESPONSE": ("{host} answered with something that is not HTTP", False),
+    "ERR_INVALID_REDIRECT": ("it redirects to an address that is none", False),
+    "ERR_UNSAFE_REDIRECT": ("it redirects to an address that browsers do not follow", False),
+    "ERR_UNSAFE_PORT": ("browsers refuse to open this port; serve the page on another", False),
+    "ERR_CONTENT_DECODING_FAILED": ("its answer is compressed in a broken way", False),
+    "ERR_HTTP2_PROTOCOL_ERROR": ("{host} broke the rules of HTTP/2", True),
+    "ERR_INVALID_AUTH_CREDENTIALS": ("it asks for a user name and a password", False),
+}
+NOT_A_PAGE = "it is a download or an empty answer (204), not a page; give the address of a page"
+ERROR_NAME = re.compile(r"net::(ERR_\w+)")
+
+
+def navigation_error(url: str, address: str, browser_says: str, guard: Guard) -> CaptureError:
+    """Tell why a page did not open.
+
+    `url` is what was asked for, `address` where the browser was on its way to (after redirects),
+    `browser_says` the browser's own message.
+    """
+    host, port = host_and_port(address)
+    if "SOCKS" in browser_says and (failure := guard.failure_of(host, port)):
+        return guard_error(url, failure)
+    found = ERROR_NAME.search(browser_says)
+    name = found.group(1) if found else ""
+    if "Download is starting" in browser_says or name == "ERR_ABORTED":
+        return CaptureError("suite", f"{url} cannot be captured: {NOT_A_PAGE}")
+    default = ("its TLS certificate is not valid", False) if name.startswith("ERR_CERT") else ("", False)
+    words, retry = NETWORK.get(name, default)
+    reason = words.format(host=f"{host}:{port}") or "the browser could not open it"
+    detail = name or first_line(browser_says)
+    via = f", redirected to {address}," if host_and_port(url) != (host, port) else ""
+    return CaptureError("unreachable", f"{url}{via} cannot be opened: {reason} ({detail})", retry=retry)
+
+
+def guard_error(url: str, failure: Failure) -> CaptureError:
+    """Tell why the guard opened no connection for a page."""
+    if failure.kind == "unreachable":
+        return CaptureError("unreachable", f"{url} cannot be opened: {failure.reason}", retry=True)
+    entry = f"[{failure.host}]" if ":" in failure.host else failure.host
+    return CaptureError(
+        "refused",
+        f"{url} was not opened: {failure.reason}. If pages there may be captured, "
+        f"add {entry}:{failure.port} to RETESTR_CAPTURE_ALLOW on the server",
+    )
+
+
+def status_error(url: str, status: int, expected: int | None) -> CaptureError:
+    """Tell that a page answered with a status that was not expected."""
+    if expected is None:
+        advice = f"if that is what the test is about, say `status: {status}` in the suite"
+        message = f"{url} answered HTTP {status}; {advice}"
+    else:
+        message = f"{url} answered HTTP {status} where the suite expects {expected}"
+    return CaptureError("http-status", message, retry=status in (429, 502, 503, 504))
+
+
+def timeout_error(url: str, timeout_s: float, stage: str, pending: list[str]) -> CaptureError:
+    """Tell that a capture took too long, what it was at, and what was still on its way."""
+    message = f"{url} took longer than {timeout_s:g} s, while {stage}"
+    if pending:
+        message += f"; still on its way: {', '.join(map(_shortened, pending[:3]))}"
+        message += f" and {len(pending) - 3} more" if len(pending) > 3 else ""
+    return CaptureError("timeout", message, retry=True)
+
+
+def host_and_port(url: str) -> tuple[str, int]:
+    """Split an http or https address into host and port, defaults filled in."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+
+
+def first_line(message: str) -> str:
+    """The first line of one of Playwright's messages, without the name of the call."""
+    return re.sub(r"^\w+\.\w+: ", "", message.partition("\n")[0])
+
+
+def _shortened(url: str) -> str:
+    return url if len(url) <= 100 else url[:97] + "..."

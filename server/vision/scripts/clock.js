@@ -1,0 +1,220 @@
+// Runs in every document before the page's own scripts, in the page's world.
+//
+// It gives the document one fixed time that moves only when we move it (`advance`), seeded random
+// numbers, and a switch (`hold`) after which the page is told nothing more of resizing or scrolling:
+// taking a picture larger than the window makes the browser report both, and pages react to them.
+// What the other scripts need of the real browser is kept in `window[Symbol.for("retestr")]`.
+(() => {
+  const KEY = Symbol.for("retestr");
+  if (KEY in window) return;
+
+  const START_MS = Date.UTC(2026, 0, 15, 10, 30);
+  const FRAME_MS = 1000 / 60;
+  const MOST_CALLBACKS = 20000; // per advance: a page that re-arms a timer of 0 ms must not hang us
+  const MOST_REAL_MS = 3000; // per advance, likewise
+
+  const RealDate = Date;
+  const realNow = performance.now.bind(performance);
+  const realTimeout = window.setTimeout.bind(window);
+  const realFrame = window.requestAnimationFrame.bind(window);
+  const channel = new MessageChannel();
+  const define = (object, name, value) =>
+    Object.defineProperty(object, name, { value, writable: true, configurable: true });
+
+  // --- the virtual clock -------------------------------------------------------------------------
+  let now = 0; // virtual ms since the document began
+  let lastId = 0;
+  const timers = new Map(); // id -> {at, every, run}
+  const wall = () => START_MS + Math.floor(now);
+
+  const arm = (delay, run, every) => {
+    const id = ++lastId;
+    timers.set(id, { id, at: now + delay, every, run });
+    return id;
+  };
+  const disarm = (id) => void timers.delete(Number(id));
+  const callbackOf = (code, args) =>
+    typeof code === "function" ? () => code.apply(window, args) : () => (0, eval)(String(code));
+  const delayOf = (ms) => Math.max(1, Number(ms) || 0);
+
+  define(window, "setTimeout", function setTimeout(code, ms, ...args) {
+    return arm(delayOf(ms), callbackOf(code, args));
+  });
+  define(window, "setInterval", function setInterval(code, ms, ...args) {
+    const every = Math.max(4, delayOf(ms));
+    return arm(every, callbackOf(code, args), every);
+  });
+  define(window, "requestAnimationFrame", function requestAnimationFrame(callback) {
+    const next = (Math.floor(now / FRAME_MS + 1e-6) + 1) * FRAME_MS;
+    return arm(next - now, () => callback(now));
+  });
+  define(window, "requestIdleCallback", function requestIdleCallback(callback) {
+    return arm(1, () => callback({ didTimeout: false, timeRemaining: () => 50 }));
+  });
+  for (const name of ["clearTimeout", "clearInterval", "cancelAnimationFrame", "cancelIdleCallback"]) {
+    define(window, name, disarm);
+  }
+
+  const earliest = (until) => {
+    let first = null;
+    for (const timer of timers.values()) {
+      if (timer.at <= until && (!first || timer.at < first.at)) first = timer;
+    }
+    return first;
+  };
+
+  // Each callback is a task of its own, as in the real browser: promises it settles run before the next.
+  let resume = null;
+  channel.port1.onmessage = () => resume();
+  const nextTask = () =>
+    new Promise((resolve) => {
+      resume = resolve;
+      channel.port2.postMessage(0);
+    });
+
+  let advancing = Promise.resolve();
+  const advanceAlone = async (ms) => {
+    const until = now + ms;
+    const realEnd = realNow() + MOST_REAL_MS;
+    for (let count = 0; count < MOST_CALLBACKS && realNow() < realEnd; count++) {
+      const timer = earliest(until);
+      if (!timer) break;
+      now = Math.max(now, timer.at);
+      if (timer.every) timer.at += timer.every;
+      else timers.delete(timer.id);
+      try {
+        timer.run();
+      } catch (error) {
+        window.reportError(error);
+      }
+      await nextTask();
+    }
+    now = until;
+  };
+  const advance = (ms) => (advancing = advancing.then(() => advanceAlone(ms)));
+
+  // --- what tells the time -----------------------------------------------------------------------
+  function VirtualDate(...args) {
+    if (!new.target) return new RealDate(wall()).toString();
+    return Reflect.construct(RealDate, args.length ? args : [wall()], new.target);
+  }
+  Object.setPrototypeOf(VirtualDate, RealDate);
+  Object.defineProperty(VirtualDate, "name", { value: "Date" });
+  Object.defineProperty(VirtualDate, "length", { value: 7 });
+  VirtualDate.prototype = RealDate.prototype;
+  define(VirtualDate, "now", function now() {
+    return wall();
+  });
+  define(RealDate.prototype, "constructor", VirtualDate);
+  define(window, "Date", VirtualDate);
+  define(Performance.prototype, "now", () => now);
+  Object.defineProperty(Performance.prototype, "timeOrigin", { get: () => START_MS, configurable: true });
+  // Frameworks compare an event's time with performance.now().
+  Object.defineProperty(Event.prototype, "timeStamp", { get: () => now, configurable: true });
+
+  for (const name of ["format", "formatToParts"]) {
+    const prototype = Intl.DateTimeFormat.prototype;
+    const real = Object.getOwnPropertyDescriptor(prototype, name);
+    if (real.get) {
+      const get = function () {
+        const format = real.get.call(this);
+        return (date = wall()) => format(date);
+      };
+      Object.defineProperty(prototype, name, { ...real, get });
+    } else {
+      define(prototype, name, function (date = wall()) {
+        return real.value.call(this, date);
+      });
+    }
+  }
+  if (window.Temporal) {
+    const clock = Temporal.Now;
+    const instant = () => Temporal.Instant.fromEpochMilliseconds(wall());
+    const zoned = (zone = clock.timeZoneId()) => instant().toZonedDateTimeISO(zone);
+    define(clock, "instant", instant);
+    define(clock, "zonedDateTimeISO", zoned);
+    define(clock, "plainDateTimeISO", (zone) => zoned(zone).toPlainDateTime());
+    define(clock, "plainDateISO", (zone) => zoned(zone).toPlainDate());
+    define(clock, "plainTimeISO", (zone) => zoned(zone).toPlainTime());
+  }
+
+  // --- random numbers: mulberry32, the same sequence in every document -----------------------------
+  let seed = 0x5eed;
+  define(Math, "random", function random() {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
+  });
+
+  // --- what the page is not told while its picture is taken ----------------------------------------
+  let holding = false;
+  const hold = (event) => holding && event.stopImmediatePropagation();
+  for (const type of ["resize", "scroll", "scrollend"]) {
+    window.addEventListener(type, hold, true);
+    window.visualViewport?.addEventListener(type, hold, true);
+  }
+  // Leaving a page asks nobody.
+  window.addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), true);
+
+  const realMatchMedia = window.matchMedia.bind(window);
+  define(window, "matchMedia", function matchMedia(query) {
+    const list = realMatchMedia(query);
+    list.addEventListener("change", hold);
+    return list;
+  });
+  for (const name of ["ResizeObserver", "IntersectionObserver"]) {
+    const Real = window[name];
+    const Held = class extends Real {
+      constructor(callback, options) {
+        super((entries, observer) => holding || callback.call(observer, entries, observer), options);
+      }
+    };
+    Object.defineProperty(Held, "name", { value: name });
+    define(window, name, Held);
+  }
+
+  // --- what is drawn --------------------------------------------------------------------------------
+  // The document and every open shadow root in it: neither selectors nor `getAnimations` look inside.
+  const roots = () => {
+    const found = [document];
+    for (let i = 0; i < found.length; i++) {
+      for (const element of found[i].querySelectorAll("*")) {
+        if (element.shadowRoot) found.push(element.shadowRoot);
+      }
+    }
+    return found;
+  };
+
+  // Animations that end arrive at their end, as they would have for a person who waited. Those without
+  // an end go on, or with `cancelEndless` back to where they began. Scrolling drives some: left alone.
+  const endAnimations = (cancelEndless) => {
+    for (const animation of roots().flatMap((root) => root.getAnimations())) {
+      const timing = animation.effect?.getComputedTiming();
+      const runs = animation.playState !== "paused" && animation.playbackRate !== 0;
+      if (!timing || !runs || animation.timeline !== document.timeline) continue;
+      if (Number.isFinite(timing.endTime)) animation.finish();
+      else if (cancelEndless) animation.cancel();
+    }
+  };
+
+  Object.defineProperty(window, KEY, {
+    value: Object.freeze({
+      roots,
+      endAnimations,
+      advance,
+      elapsed: () => now,
+      hold: () => void (holding = true),
+      // Real time, for our own scripts.
+      sleep: (ms) => new Promise((resolve) => realTimeout(resolve, ms)),
+      frames: async (count) => {
+        for (let i = 0; i < count; i++) {
+          await new Promise((resolve) => {
+            realFrame(resolve);
+            realTimeout(resolve, 200); // a document that is not drawn gets no frames
+          });
+        }
+      },
+    }),
+  });
+})();

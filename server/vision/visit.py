@@ -1,0 +1,345 @@
+"""One visit to one page: open it, let it come to rest, take its picture.
+
+The recipe and the reasons for it are in docs and in the page scripts beside this module. Contexts,
+concurrency and the browser's life are `capture.py`'s.
+"""
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import json
+import math
+import struct
+import time
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import CDPSession, Frame, Locator
+from playwright.async_api import Error as BrowserError
+from playwright.async_api import Page as Tab
+
+from server.vision import reasons
+from server.vision.guard import Guard
+from server.vision.page import Box, CaptureError, Image, Page, Step
+from server.vision.traffic import Traffic
+
+SCRIPTS = {path.stem: path.read_text() for path in (Path(__file__).parent / "scripts").glob("*.js")}
+
+MAX_SIDE_PX = 16384  # Chromium draws no larger picture, and says nothing when it cuts one
+MAX_AREA_PX = 100_000_000
+MOST_SHOTS = 4
+MOST_DOCUMENTS = 5  # a page that sends the browser on more often than this never comes to rest
+SLICES_BEFORE_MS = (125,) * 4
+SLICES_AFTER_MS = (250,) * 4
+STOP_MS = 128
+QUIET_S = 0.05
+FRAME_S = 3.0  # how long one embedded frame may take over one slice of time
+LOAD_ALL_MS = 5000
+CRASHED = ("Target crashed", "Page crashed", "has been closed", "Connection closed")
+
+
+class Visit:
+    """A visit to `page` in a fresh tab; `stage` tells what it is at, for a person."""
+
+    def __init__(self, tab: Tab, devtools: CDPSession, guard: Guard, page: Page) -> None:
+        self.stage = "loading"
+        self.traffic = Traffic(tab)
+        self._tab = tab
+        self._devtools = devtools
+        self._guard = guard
+        self._page = page
+
+    async def picture(self, known: frozenset[str]) -> Image:
+        """Visit the page and return its picture; raises CaptureError.
+
+        `known` holds the SHA-256 of pictures that are accepted at first sight.
+        """
+        started = time.monotonic()
+        page = self._page
+        await self._open()
+        await self._wait_for_all(page.wait_for)
+        await self._rest(SLICES_BEFORE_MS, scroll=page.full_page and page.element is None)
+        await self._take_steps(page.steps)
+        await self._rest(SLICES_AFTER_MS)
+        self._check_status()
+
+        self.stage = "holding it still"
+        await self._freeze()
+        clip, note = await self._clip()
+        ignore = await self._ignored(clip)
+
+        self.stage = "taking the picture"
+        shots, moved = await self._shoot_until_still(clip, known)
+        png = shots[-1]
+        width, height = struct.unpack(">II", png[16:24])
+        return Image(
+            png=png,
+            sha256=hashlib.sha256(png).hexdigest(),
+            width=width,
+            height=height,
+            ignore=tuple(
+                box for box in (_in_image(box, clip, page.scale, width, height) for box in ignore) if box
+            ),
+            shots=len(shots),
+            moved=moved,
+            note="; ".join(filter(None, (note, self._refused_note()))) or None,
+            http_status=self.traffic.status or 0,
+            seconds=time.monotonic() - started,
+        )
+
+    # --- opening -------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        try:
+            await self._tab.goto(self._page.url, wait_until="load")
+        except BrowserError as error:
+            if "interrupted by another navigation" not in error.message:
+                raise self._navigation_error(error) from error
+            await self._tab.wait_for_load_state("load")
+        self._check_status()
+        await self.traffic.idle()
+
+    def _navigation_error(self, error: BrowserError) -> Exception:
+        if any(sign in error.message for sign in CRASHED):
+            return error
+        address = self.traffic.address or self._page.url
+        return reasons.navigation_error(self._page.url, address, error.message, self._guard)
+
+    def _check_status(self) -> None:
+        status, expected = self.traffic.status, self._page.status
+        if status is not None and (status != expected if expected is not None else status >= 400):
+            raise reasons.status_error(self._page.url, status, expected)
+
+    def _refused_note(self) -> str | None:
+        refused = {f"{f.host}:{f.port}": f.reason for f in self._guard.failures if f.kind == "refused"}
+        if not refused:
+            return None
+        return f"parts of the page were not loaded: {'; '.join(list(refused.values())[:3])} (RETESTR_CAPTURE_ALLOW)"
+
+    # --- coming to rest --------------------------------------------------------------------------------
+
+    async def _rest(self, slices_ms: Iterable[int], *, scroll: bool = False) -> None:
+        """Let time pass in the page, and again in the page that it sends the browser on to."""
+        self.stage = "letting it come to rest"
+        for _ in range(MOST_DOCUMENTS):
+            document = self.traffic.documents
+            try:
+                await self._pass_time(slices_ms)
+                if scroll:
+                    stops = math.ceil(MAX_SIDE_PX / self._page.height)
+                    await self._run("scroll_through", {"mostStops": stops, "stopMs": STOP_MS})
+                await self._in_every_frame("load_all", LOAD_ALL_MS)
+                await self.traffic.idle(quiet_s=QUIET_S)
+            except BrowserError as error:
+                if not _left_behind(error):
+                    raise
+            if self.traffic.documents == document:
+                return
+            await self._tab.wait_for_load_state("load")
+        raise CaptureError("suite", f"{self._page.url} does not come to rest: it keeps opening another page")
+
+    async def _pass_time(self, slices_ms: Iterable[int]) -> None:
+        for slice_ms in slices_ms:
+            await self._in_every_frame("advance", slice_ms)
+            await self.traffic.idle()
+
+    @contextlib.asynccontextmanager
+    async def _time_passing(self) -> AsyncIterator[None]:
+        """Let the page's clock run while something is waited for, then bring it to a whole second."""
+
+        async def tick() -> None:
+            while True:
+                with contextlib.suppress(BrowserError):
+                    await self._in_every_frame("advance", 50)
+                await asyncio.sleep(0.03)
+
+        ticking = asyncio.create_task(tick())
+        try:
+            yield
+        finally:
+            ticking.cancel()
+            await asyncio.gather(ticking, return_exceptions=True)
+        await self.traffic.idle()
+        await self._tab.wait_for_load_state("load")
+        with contextlib.suppress(BrowserError):
+            await self._in_every_frame("align")
+
+    async def _freeze(self) -> None:
+        pointed = any(step.action in ("click", "hover") for step in self._page.steps)
+        await self._in_every_frame("freeze", {"blur": not self._page.steps, "pointer": pointed})
+
+    # --- waiting and steps -------------------------------------------------------------------------------
+
+    async def _wait_for_all(self, conditions: tuple[str | int, ...]) -> None:
+        for condition in conditions:
+            if isinstance(condition, str):
+                await self._take_step(Step("wait", selector=condition))
+            else:
+                await self._take_step(Step("wait", value=condition))
+
+    async def _take_steps(self, steps: tuple[Step, ...]) -> None:
+        for number, step in enumerate(steps, 1):
+            await self._take_step(step, f"step {number}, ")
+
+    async def _take_step(self, step: Step, which: str = "") -> None:
+        self.stage = f"at {which}{_in_words(step)}"
+        if step.action == "wait" and step.selector is None:
+            whole, rest = divmod(int(step.value or 0), 250)
+            await self._pass_time([250] * whole + [rest])
+            return
+        try:
+            async with self._time_passing():
+                await self._act(step)
+        except BrowserError as error:
+            if any(sign in error.message for sign in CRASHED):
+                raise
+            where = f"{self._page.url}, {which}{_in_words(step)}"
+            raise CaptureError("suite", f"{where}: {reasons.first_line(error.message)}") from error
+
+    def _act(self, step: Step) -> Awaitable[object]:
+        target = self._locate(step.selector) if step.selector else None
+        match step.action, target:
+            case "click", Locator():
+                return target.click()
+            case "hover", Locator():
+                return target.hover()
+            case "fill", Locator():
+                return target.fill(str(step.value if step.value is not None else ""))
+            case "wait", Locator():
+                return target.wait_for(state="visible")
+            case "press", Locator():
+                return target.press(str(step.value))
+            case "press", None:
+                return self._tab.keyboard.press(str(step.value))
+            case "scroll", Locator():
+                return target.scroll_into_view_if_needed()
+            case "scroll", None:
+                return self._tab.evaluate("y => window.scrollTo({top: y, behavior: 'instant'})", step.value)
+        raise CaptureError("suite", f"{self._page.url}: the step {step.action!r} needs a selector")
+
+    def _locate(self, selector: str) -> Locator:
+        return self._tab.locator(selector).first
+
+    # --- where things are ----------------------------------------------------------------------------------
+
+    async def _boxes(self, selector: str) -> list[dict[str, float]]:
+        try:
+            return await self._tab.locator(selector).evaluate_all(SCRIPTS["boxes"])  # type: ignore[no-any-return]
+        except BrowserError as error:
+            if any(sign in error.message for sign in CRASHED):
+                raise
+            reason = reasons.first_line(error.message)
+            raise CaptureError(
+                "suite", f"{self._page.url}: the selector {selector!r} is wrong: {reason}"
+            ) from error
+
+    async def _clip(self) -> tuple[Box, str | None]:
+        """What to take a picture of, in CSS px of the page, and what a person should know of it."""
+        page = self._page
+        metrics = await self._devtools.send("Page.getLayoutMetrics")
+        view, content = metrics["cssLayoutViewport"], metrics["cssContentSize"]
+        if page.element is not None:
+            boxes = await self._boxes(page.element)
+            if not boxes:
+                what = f"the element {page.element!r} is not on the page, or is invisible"
+                raise CaptureError("suite", f"{page.url}: {what}")
+            clip = _outward(boxes[0])
+        elif page.full_page:
+            width, height = math.ceil(content["width"]), math.ceil(content["height"])
+            clip = Box(0, 0, max(width, page.width), max(height, page.height))
+        else:
+            clip = Box(int(view["pageX"]), int(view["pageY"]), page.width, page.height)
+        return _cut(clip, page.scale)
+
+    async def _ignored(self, clip: Box) -> list[Box]:
+        found = [
+            _outward(box) for selector in self._page.ignore_selectors for box in await self._boxes(selector)
+        ]
+        return found + list(self._page.ignore_boxes)
+
+    # --- taking pictures -----------------------------------------------------------------------------------
+
+    async def _shoot_until_still(
+        self, clip: Box, known: frozenset[str]
+    ) -> tuple[list[bytes], tuple[Box, ...]]:
+        """Take pictures until one is known or two in a row agree, or there are enough."""
+        shots = [await self._shoot(clip)]
+        while hashlib.sha256(shots[-1]).hexdigest() not in known:
+            if len(shots) > 1 and shots[-1] == shots[-2]:
+                break
+            if len(shots) == MOST_SHOTS:
+                from server.vision.compare import regions_between  # loads NumPy, and is rarely needed
+
+                return shots, await asyncio.to_thread(regions_between, shots[-2], shots[-1])
+            shots.append(await self._shoot(clip))
+        return shots, ()
+
+    async def _shoot(self, clip: Box) -> bytes:
+        answer = await self._devtools.send(
+            "Page.captureScreenshot",
+            {
+                "format": "png",
+                "clip": {"x": clip.x, "y": clip.y, "width": clip.width, "height": clip.height, "scale": 1},
+                "captureBeyondViewport": self._page.full_page or self._page.element is not None,
+                "optimizeForSpeed": True,
+            },
+        )
+        return base64.b64decode(answer["data"])
+
+    # --- running scripts -------------------------------------------------------------------------------------
+
+    async def _run(self, script: str, argument: Any = None) -> None:
+        await self._tab.main_frame.evaluate(SCRIPTS[script], argument)
+
+    async def _in_every_frame(self, script: str, argument: Any = None) -> None:
+        """Run a script in all documents at once; an embedded one that fails or hangs is left out."""
+
+        async def embedded(frame: Frame) -> None:
+            with contextlib.suppress(BrowserError, TimeoutError):
+                async with asyncio.timeout(FRAME_S):
+                    await frame.evaluate(SCRIPTS[script], argument)
+
+        others = self._tab.frames[1:]
+        await asyncio.gather(self._run(script, argument), *map(embedded, others))
+
+
+def _left_behind(error: BrowserError) -> bool:
+    """Whether a script failed only because its document went away."""
+    return any(sign in error.message for sign in ("context was destroyed", "navigat", "Frame was detached"))
+
+
+def _in_words(step: Step) -> str:
+    parts = [step.action, json.dumps(step.selector) if step.selector else None]
+    if step.action in ("press", "scroll", "wait") and step.value is not None:
+        parts.append(str(step.value))
+    return " ".join(filter(None, parts))
+
+
+def _outward(box: dict[str, float]) -> Box:
+    """Whole px that contain a box."""
+    left, top = math.floor(box["x"]), math.floor(box["y"])
+    right, bottom = math.ceil(box["x"] + box["width"]), math.ceil(box["y"] + box["height"])
+    return Box(left, top, right - left, bottom - top)
+
+
+def _cut(clip: Box, scale: float) -> tuple[Box, str | None]:
+    """Cut a clip to what the browser can draw; CSS px, like the clip."""
+    width = min(clip.width, math.floor(MAX_SIDE_PX / scale))
+    height = min(clip.height, math.floor(MAX_SIDE_PX / scale), math.floor(MAX_AREA_PX / (width * scale**2)))
+    if (width, height) == (clip.width, clip.height):
+        return clip, None
+    note = (
+        f"cut to {width}x{height}: the page is {clip.width}x{clip.height}, more than a browser draws at once"
+    )
+    return Box(clip.x, clip.y, width, height), note
+
+
+def _in_image(box: Box, clip: Box, scale: float, width: int, height: int) -> Box | None:
+    """A box of the page (CSS px) as image px, cut to the image; None when it lies outside."""
+    left = max(0, math.floor((box.x - clip.x) * scale))
+    top = max(0, math.floor((box.y - clip.y) * scale))
+    right = min(width, math.ceil((box.x + box.width - clip.x) * scale))
+    bottom = min(height, math.ceil((box.y + box.height - clip.y) * scale))
+    return Box(left, top, right - left, bottom - top) if right > left and bottom > top else None

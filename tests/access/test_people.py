@@ -1,0 +1,56 @@
+"""Organisations, passwords and log-ins."""
+
+from __future__ import annotations
+
+import pytest
+
+from server.access import people
+from server.database import db, writing
+from server.models import LoginSession, Membership, User
+from server.problems import Invalid
+from tests.conftest import World
+
+
+def test_founding_twice_says_so_and_changes_nothing(world: World) -> None:
+    organization, user, is_new = people.found_organization("Acme", "ADA@acme.example ", "another password 1")
+    assert (organization.id, is_new) == (world.acme.id, False)
+    assert people.check_login("ada@acme.example", "correct horse battery") == user
+
+
+def test_an_organisation_of_others_cannot_be_taken_over(world: World) -> None:
+    with pytest.raises(Invalid, match="not a member"):
+        people.found_organization("Acme", "eve@other.example", "correct horse battery")
+
+
+@pytest.mark.parametrize(("email", "password"), [("nobody", "correct horse battery"), ("a@b.example", "short")])
+def test_a_wrong_address_or_short_password_is_refused(world: World, email: str, password: str) -> None:
+    with pytest.raises(Invalid):
+        people.found_organization("New", email, password)
+    assert people.organization_named("New") is None
+
+
+def test_only_the_right_password_logs_in(world: World) -> None:
+    assert people.check_login("ada@acme.example", "correct horse battery") is not None
+    assert people.check_login("ada@acme.example", "correct horse batterx") is None
+    assert people.check_login("nobody@acme.example", "correct horse battery") is None
+
+
+def test_a_session_ends_with_log_out_and_its_token_is_not_stored(world: World) -> None:
+    user = people.check_login("ada@acme.example", "correct horse battery")
+    token = people.log_in(user, "127.0.0.1", "a browser")
+    assert people.visitor(token).user == user
+    assert db.session.query(LoginSession).one().token_hash != token
+    people.log_out(token)
+    assert people.visitor(token) is None
+
+
+def test_a_lowered_role_counts_from_the_next_request_on(world: World) -> None:
+    user = db.session.query(User).filter_by(email="ada@acme.example").one()
+    token = people.log_in(user, "127.0.0.1", "a browser")
+    assert people.visitor(token).may(people.ADMIN)
+    with writing() as session:
+        session.query(Membership).filter_by(user_id=user.id).update({"role": people.VIEWER})
+    assert not people.visitor(token).may(people.EDITOR)
+    with writing() as session:
+        session.query(Membership).filter_by(user_id=user.id).delete()
+    assert people.visitor(token) is None

@@ -1,0 +1,41 @@
+"""The OpenAPI document and the page made from it."""
+
+from __future__ import annotations
+
+from openapi_spec_validator import validate
+
+from server.access.scopes import ROUTES
+from tests.conftest import World
+
+
+def test_the_document_is_valid_openapi_31(world: World) -> None:
+    document = world.api().get("/openapi.json").json
+    assert document["openapi"].startswith("3.1")
+    validate(document)
+
+
+def test_the_document_has_every_route_with_its_scope(world: World) -> None:
+    document = world.api().get("/openapi.json").json
+    told = {
+        (method.upper(), operation["x-scope"])
+        for operations in document["paths"].values()
+        for method, operation in operations.items()
+    }
+    count = sum(len(operations) for operations in document["paths"].values())
+    assert count == len(ROUTES) - 1  # all but the document itself
+    assert told == {(method, scope) for (method, _), scope in ROUTES.items() if scope}
+
+
+def test_the_document_needs_no_key_and_is_the_same_from_request_to_request(world: World) -> None:
+    client = world.app.test_client()
+    assert client.get("/api/openapi.json").json == client.get("/api/openapi.json").json
+
+
+def test_the_page_for_people_lists_every_route_without_scripts(world: World) -> None:
+    page = world.app.test_client().get("/api/docs")
+    assert page.status_code == 200
+    document = world.api().get("/openapi.json").json
+    for path in document["paths"]:
+        assert path in page.text
+    assert "<script" not in page.text
+    assert "style=" not in page.text

@@ -1,0 +1,54 @@
+"""`/api/projects`, their suites and baselines."""
+
+from __future__ import annotations
+
+from tests.conftest import SUITE, World
+
+
+def test_a_project_is_made_read_changed_and_deleted(world: World) -> None:
+    api = world.api()
+    made = api.post("/projects", {"name": "Tea & Cake", "suite": SUITE})
+    assert made.status_code == 201
+    assert (made.json["slug"], made.json["defaultBranch"], made.json["hasSuite"]) == ("tea-cake", "main", True)
+    changed = api.call("PATCH", "/projects/tea-cake", json={"defaultBranch": "trunk"})
+    assert changed.json["defaultBranch"] == "trunk"
+    assert api.get(f"/projects/{made.json['id']}").json["defaultBranch"] == "trunk"
+    assert api.call("DELETE", "/projects/tea-cake").status_code == 204
+    assert api.get("/projects/tea-cake").status_code == 404
+    actions = [event["action"] for event in api.get("/audit-logs").json["items"]]
+    assert actions[:3] == ["PROJECT_DELETE", "PROJECT_UPDATE", "PROJECT_CREATE"]
+
+
+def test_a_taken_slug_is_409(world: World) -> None:
+    assert world.api().post("/projects", {"name": "shop"}).status_code == 409
+
+
+def test_a_project_with_an_unfinished_run_is_not_deleted(world: World) -> None:
+    run, api = world.trigger(), world.api()
+    assert api.call("DELETE", "/projects/shop").status_code == 409
+    api.post(f"/runs/{run['id']}/cancel")
+    assert api.call("DELETE", "/projects/shop").status_code == 204
+    assert api.get(f"/runs/{run['id']}").status_code == 404
+
+
+def test_a_suite_is_stored_as_sent(world: World) -> None:
+    api = world.api()
+    text = SUITE + "# a comment that stays ✓\n"
+    assert api.call("PUT", "/projects/shop/suite", data=text.encode()).status_code == 200
+    answer = api.get("/projects/shop/suite")
+    assert (answer.text, answer.mimetype) == (text, "application/yaml")
+
+
+def test_a_suite_that_cannot_be_used_is_422_with_line_and_column_and_not_stored(world: World) -> None:
+    api = world.api()
+    for body in (b"tests:\n  - nme: Home\n", b"", b"\xff", b"tests: [", b"x" * 1_000_001):
+        answer = api.call("PUT", "/projects/shop/suite", data=body)
+        assert answer.status_code == 422, body[:20]
+    answer = api.call("PUT", "/projects/shop/suite", data="tests:\n  - nme: Home\n    path: /\n")
+    assert any(p["line"] == 2 and "name" in p["message"] for p in answer.json["error"]["details"])
+    assert api.get("/projects/shop/suite").text == SUITE
+
+
+def test_baselines_of_a_branch_without_any_are_an_empty_list(world: World) -> None:
+    answer = world.api("baseline:read").get("/projects/shop/baselines?branch=none")
+    assert answer.json == {"items": [], "nextCursor": None}

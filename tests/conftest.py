@@ -1,0 +1,103 @@
+"""What tests share: an application on a real SQLite database, and small objects to talk to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from server import create_app, migrations
+from server.access import keys, people
+from server.access.audit import CLI
+from server.access.scopes import ADMIN
+from server.config import Settings
+from server.database import db
+from server.models import Organization, Project
+from server.runs import projects
+
+SUITE = """\
+baseUrl: http://127.0.0.1:9
+viewports:
+  - {name: desktop, width: 800, height: 600}
+  - {name: phone, width: 390, height: 844}
+tests:
+  - {name: Home, path: /}
+  - {name: Prices, path: /prices}
+"""
+
+
+class Api:
+    """Talks to the API with one key."""
+
+    def __init__(self, client: FlaskClient, key: str | None) -> None:
+        self.client = client
+        self.key = key
+
+    def call(self, method: str, path: str, **kwargs: Any) -> TestResponse:
+        """One request under /api."""
+        headers = {**({"Authorization": f"Bearer {self.key}"} if self.key else {}), **kwargs.pop("headers", {})}
+        return self.client.open("/api" + path, method=method, headers=headers, **kwargs)
+
+    def get(self, path: str, **kwargs: Any) -> TestResponse:
+        return self.call("GET", path, **kwargs)
+
+    def post(self, path: str, json: Any = None, **kwargs: Any) -> TestResponse:
+        return self.call("POST", path, **({"json": json} if json is not None else {}), **kwargs)
+
+
+class World:
+    """An application with two organisations; `acme` has a project and hands out keys."""
+
+    def __init__(self, app: APIFlask) -> None:
+        self.app = app
+        self.acme = self.organization("Acme", "ada@acme.example")
+        self.other = self.organization("Other", "eve@other.example")
+        self.shop = self.project(self.acme, "Shop")
+
+    def organization(self, name: str, email: str) -> Organization:
+        return people.found_organization(name, email, "correct horse battery")[0]
+
+    def project(self, organization: Organization, name: str) -> Project:
+        return projects.create(organization.id, name, CLI, suite=SUITE)
+
+    def key(self, *scopes: str, organization: Organization | None = None, **limits: Any) -> str:
+        owner = organization or self.acme
+        return keys.create(owner.id, "a key", scopes or (ADMIN,), CLI, **limits)[1]
+
+    def api(self, *scopes: str, **kwargs: Any) -> Api:
+        """The API as seen with a new key of these scopes; an Admin's unless named."""
+        return Api(self.app.test_client(), self.key(*scopes, **kwargs))
+
+    def trigger(self, **values: Any) -> dict[str, Any]:
+        """A run of the shop, triggered through the API."""
+        body = {"projectId": self.shop.slug, "branch": "main", **values}
+        answer = self.api("run:write").post("/runs", body)
+        assert answer.status_code == 201, answer.text
+        return answer.json
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=tmp_path / "data")
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[APIFlask]:
+    """The application on a fresh, migrated database, within its context."""
+    settings.data.mkdir()
+    app = create_app(settings)
+    with app.app_context():
+        migrations.upgrade(db.engine, settings)
+        yield app
+        db.session.remove()
+        db.engine.dispose()
+
+
+@pytest.fixture
+def world(app: APIFlask) -> World:
+    return World(app)

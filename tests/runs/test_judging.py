@@ -1,0 +1,176 @@
+"""Which runs pass, fail and become baselines: the rules of branches, played on the real tables."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+
+import pytest
+from PIL import Image as Picture
+
+from server.access.audit import CLI
+from server.database import db, now, writing
+from server.images import open_store
+from server.models import AuditEvent, Baseline, Chunk, Run, Snapshot
+from server.problems import Conflict
+from server.runs import claims, judge, lifecycle, review, trigger
+from server.runs.trigger import Trigger
+from server.vision import page as vision
+from tests.conftest import World
+
+ONE_TEST = "baseUrl: http://127.0.0.1:9\ntests:\n  - {name: Home, path: /}\n"
+
+
+def picture(colour: str) -> bytes:
+    file = io.BytesIO()
+    Picture.new("RGB", (20, 10), colour).save(file, "PNG")
+    return file.getvalue()
+
+
+class History:
+    """Plays runs of a one-test project whose page is a plain colour."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.store = open_store(world.app.extensions["retestr"].storage)
+
+    def begin(self, branch: str, base: str | None = None, commit: str | None = None) -> Run:
+        asked = Trigger(branch, suite=ONE_TEST, base_branch=base, commit_sha=commit)
+        return trigger.trigger(self.world.shop, asked, CLI, 100)[0]
+
+    def finish(self, run: Run, colour: str) -> Snapshot:
+        claim = next(c for c in iter(lambda: claims.claim("w"), None) if c.run_id == run.id)
+        (job,) = judge.jobs(claim.snapshot_ids)
+        png = picture(colour)
+        image = vision.Image(png, self.store.put(png), 20, 10, (), 1, (), None, 200, 0.1)
+        outcome = judge.judge(job, image, {"name": "chromium"}, self.store, 100)
+        assert lifecycle.record("w", job.snapshot_id, outcome)
+        claims.finish("w", claim)
+        db.session.expire_all()
+        return db.session.get_one(Snapshot, job.snapshot_id)
+
+    def run(self, branch: str, colour: str, base: str | None = None) -> Snapshot:
+        return self.finish(self.begin(branch, base), colour)
+
+    def approve(self, snapshot: Snapshot) -> None:
+        review.review_snapshot(snapshot, "APPROVED", CLI)
+
+
+@pytest.fixture
+def history(world: World) -> History:
+    return History(world)
+
+
+def verdict(snapshot: Snapshot) -> tuple[str, str]:
+    return snapshot.run.status, snapshot.status
+
+
+def test_new_on_the_default_branch_passes_and_becomes_the_baseline(history: History) -> None:
+    assert verdict(history.run("main", "white")) == ("PASSED", "NEW")
+    assert verdict(history.run("main", "white")) == ("PASSED", "UNCHANGED")
+
+
+def test_new_on_another_branch_passes_and_becomes_no_baseline(history: History) -> None:
+    assert verdict(history.run("feature", "white")) == ("PASSED", "NEW")
+    assert db.session.query(Baseline).count() == 0
+
+
+def test_a_change_fails_until_it_is_approved(history: History) -> None:
+    history.run("main", "white")
+    changed = history.run("main", "black")
+    assert verdict(changed) == ("FAILED", "CHANGED")
+    assert changed.difference is not None
+    assert changed.changed_pixels == 200
+    history.approve(changed)
+    assert verdict(changed) == ("PASSED", "CHANGED")
+    assert verdict(history.run("main", "black")) == ("PASSED", "UNCHANGED")
+
+
+def test_a_rejected_change_keeps_the_run_failed_and_makes_no_baseline(history: History) -> None:
+    history.run("main", "white")
+    changed = history.run("main", "black")
+    review.review_snapshot(changed, "REJECTED", CLI, "not meant")
+    assert verdict(changed) == ("FAILED", "CHANGED")
+    assert changed.review_reason == "not meant"
+    assert verdict(history.run("main", "black")) == ("FAILED", "CHANGED")
+
+
+def test_a_branch_passes_with_its_own_its_bases_or_the_default_branchs_look(history: History) -> None:
+    history.run("main", "white")
+    history.approve(history.run("release", "red"))
+    history.approve(history.run("feature", "blue", base="release"))
+    for colour in ("blue", "red", "white"):
+        assert verdict(history.run("feature", colour, base="release")) == ("PASSED", "UNCHANGED"), colour
+    changed = history.run("feature", "green", base="release")
+    assert verdict(changed) == ("FAILED", "CHANGED")
+    assert changed.baseline.branch == "feature"
+
+
+def test_an_approval_on_a_branch_does_not_change_main(history: History) -> None:
+    history.run("main", "white")
+    history.approve(history.run("feature", "blue"))
+    assert verdict(history.run("main", "white")) == ("PASSED", "UNCHANGED")
+
+
+def test_an_approval_arrives_with_the_merge_without_a_second_review(history: History) -> None:
+    history.run("main", "white")
+    history.approve(history.run("feature", "blue"))
+    merged = history.run("main", "blue")
+    assert verdict(merged) == ("PASSED", "CHANGED")
+    assert (merged.review, merged.review_reason) == ("APPROVED", "approved before on feature")
+    assert verdict(history.run("main", "blue")) == ("PASSED", "UNCHANGED")
+    assert db.session.query(AuditEvent).filter_by(action="BASELINE_CARRY").count() == 1
+
+
+@pytest.mark.parametrize("reason", ["fork", "overruled", "older than main's", "older than 30 days"])
+def test_an_approval_does_not_arrive_when_it_should_not(history: History, reason: str) -> None:
+    history.run("main", "white")
+    history.approve(history.run("eve:feature" if reason == "fork" else "feature", "blue"))
+    if reason == "overruled":
+        history.approve(history.run("feature", "red"))
+    if reason == "older than main's":
+        history.approve(history.run("main", "green"))
+    if reason == "older than 30 days":
+        with writing() as session:
+            session.query(Baseline).update({"created_at": now() - timedelta(days=31)})
+    assert verdict(history.run("main", "blue")) == ("FAILED", "CHANGED")
+
+
+def test_a_run_that_finishes_late_overrules_nothing(history: History) -> None:
+    early, late = history.begin("main"), history.begin("main")
+    assert early.number < late.number
+    with writing() as session:  # the later run is worked first
+        session.query(Chunk).filter_by(run_id=early.id).update({"owner": "somebody else"})
+    assert verdict(history.finish(late, "blue")) == ("PASSED", "NEW")
+    with writing() as session:
+        session.query(Chunk).filter_by(run_id=early.id).update({"owner": None})
+    history.approve(history.finish(early, "white"))
+    assert verdict(history.run("main", "blue")) == ("PASSED", "UNCHANGED")
+    assert verdict(history.run("main", "white")) == ("FAILED", "CHANGED")
+
+
+def test_what_is_not_a_change_cannot_be_approved(history: History) -> None:
+    history.run("main", "white")
+    with pytest.raises(Conflict, match="UNCHANGED"):
+        history.approve(history.run("main", "white"))
+
+
+def test_an_approved_change_cannot_be_rejected_unnoticed(history: History) -> None:
+    history.run("main", "white")
+    changed = history.run("main", "black")
+    history.approve(changed)
+    history.approve(changed)  # again: nothing to do
+    with pytest.raises(Conflict, match="baseline by now"):
+        review.review_snapshot(changed, "REJECTED", CLI)
+    assert db.session.query(Baseline).count() == 2
+
+
+def test_a_run_with_an_error_is_error_whatever_else_changed(history: History, world: World) -> None:
+    run = trigger.trigger(world.shop, Trigger("main"), CLI, 100)[0]
+    claim = claims.claim("w")
+    for i, snapshot_id in enumerate(claim.snapshot_ids):
+        outcome = lifecycle.Outcome("ERROR", error_kind="timeout", error_message="slow") if i else None
+        assert lifecycle.record("w", snapshot_id, outcome or lifecycle.Outcome("UNCHANGED"))
+    db.session.refresh(run)
+    assert (run.status, run.error, run.done) == ("ERROR", 3, 4)
+    assert "3 of 4" in run.message
