@@ -27,7 +27,7 @@ from pathlib import Path
 import requests
 
 ROOT = Path(__file__).resolve().parent.parent
-SCRATCH = ROOT / "demo-data"
+SCRATCH = Path(os.environ.get("RETESTR_DEMO_FOLDER", ROOT / "demo-data"))
 BIN = Path(sys.executable).parent
 EMAIL = "ada@example.com"
 ORGANIZATION = "Demo"

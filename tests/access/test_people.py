@@ -22,7 +22,9 @@ def test_an_organisation_of_others_cannot_be_taken_over(world: World) -> None:
         people.found_organization("Acme", "eve@other.example", "correct horse battery")
 
 
-@pytest.mark.parametrize(("email", "password"), [("nobody", "correct horse battery"), ("a@b.example", "short")])
+@pytest.mark.parametrize(
+    ("email", "password"), [("nobody", "correct horse battery"), ("a@b.example", "short")]
+)
 def test_a_wrong_address_or_short_password_is_refused(world: World, email: str, password: str) -> None:
     with pytest.raises(Invalid):
         people.found_organization("New", email, password)

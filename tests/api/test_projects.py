@@ -9,7 +9,11 @@ def test_a_project_is_made_read_changed_and_deleted(world: World) -> None:
     api = world.api()
     made = api.post("/projects", {"name": "Tea & Cake", "suite": SUITE})
     assert made.status_code == 201
-    assert (made.json["slug"], made.json["defaultBranch"], made.json["hasSuite"]) == ("tea-cake", "main", True)
+    assert (made.json["slug"], made.json["defaultBranch"], made.json["hasSuite"]) == (
+        "tea-cake",
+        "main",
+        True,
+    )
     changed = api.call("PATCH", "/projects/tea-cake", json={"defaultBranch": "trunk"})
     assert changed.json["defaultBranch"] == "trunk"
     assert api.get(f"/projects/{made.json['id']}").json["defaultBranch"] == "trunk"

@@ -60,7 +60,9 @@ def test_only_the_owner_may_record_and_only_once(world: World) -> None:
 def test_the_counts_of_a_run_are_those_of_its_snapshots(world: World) -> None:
     run = begin(world)
     claim = claims.claim("a")
-    for snapshot_id, status in zip(claim.snapshot_ids, ("NEW", "UNCHANGED", "UNCHANGED", "ERROR"), strict=True):
+    for snapshot_id, status in zip(
+        claim.snapshot_ids, ("NEW", "UNCHANGED", "UNCHANGED", "ERROR"), strict=True
+    ):
         lifecycle.record("a", snapshot_id, lifecycle.Outcome(status, error_kind="timeout"))
     db.session.refresh(run)
     assert (run.done, run.new, run.unchanged, run.error, run.changed) == (4, 1, 2, 1, 0)

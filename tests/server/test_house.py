@@ -39,7 +39,9 @@ def test_every_setting_is_documented() -> None:
 
 def test_a_setting_is_read_from_the_environment_or_the_file_it_names(tmp_path: Path) -> None:
     (tmp_path / "url").write_text("postgresql://db/x\n")
-    settings = load({"RETESTR_DATABASE_URL_FILE": str(tmp_path / "url"), "RETESTR_CAPTURE_ALLOW": "a:1, 10.0.0.0/8"})
+    settings = load(
+        {"RETESTR_DATABASE_URL_FILE": str(tmp_path / "url"), "RETESTR_CAPTURE_ALLOW": "a:1, 10.0.0.0/8"}
+    )
     assert settings.database == "postgresql+psycopg://db/x"
     assert settings.capture_allow == ("a:1", "10.0.0.0/8")
     assert "postgresql://db" not in repr(settings)

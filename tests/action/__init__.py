@@ -1,0 +1,1 @@
+"""Tests of the Action, one module for each of `action_src`."""

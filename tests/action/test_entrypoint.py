@@ -1,0 +1,101 @@
+"""The real process: started as the container starts it, cancelled as the runner cancels it."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from .conftest import Environ
+from .fake_server import KEY, Plot, run_json
+
+ROOT = Path(__file__).parents[2]
+COMMAND = [sys.executable, "-I", "-u", "-B", str(ROOT / "entrypoint.py")]
+Serve = Callable[[Plot], Plot]
+
+
+def start(environ: Environ, folder: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        COMMAND, env=environ, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_the_step_runs_from_any_folder(environ: Environ, serve: Serve) -> None:
+    plot = serve(Plot([run_json("PENDING"), run_json("PASSED", total=1, done=1, unchanged=1)]))
+    with start(environ | {"INPUT_SERVER-URL": plot.url}, environ["GITHUB_WORKSPACE"]) as process:
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (0, "")
+    assert "1 snapshot as approved" in out
+
+
+def test_the_checked_out_repository_decides_nothing_about_imports(environ: Environ) -> None:
+    workspace = Path(environ["GITHUB_WORKSPACE"])
+    (workspace / "requests.py").write_text("raise SystemExit(99)\n")
+    environ |= {"PYTHONPATH": str(workspace), "INPUT_WAIT": "maybe"}
+    with start(environ, str(workspace)) as process:
+        process.communicate(timeout=10)
+    assert process.returncode == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cancelled_step_cancels_the_run_in_time(
+    environ: Environ, serve: Serve, number: signal.Signals
+) -> None:
+    plot = serve(Plot([run_json("PENDING"), run_json("RUNNING", total=4, done=1)]))
+    with start(environ | {"INPUT_SERVER-URL": plot.url}, environ["GITHUB_WORKSPACE"]) as process:
+        assert plot.polled.wait(10)
+        process.send_signal(number)
+        begun = time.monotonic()
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (130, "")
+    assert time.monotonic() - begun < 5
+    assert plot.cancelled.is_set()
+    assert "this step was cancelled" in out
+    assert KEY not in out.replace(f"::add-mask::{KEY}", "")
+    assert "this step was cancelled" in Path(environ["GITHUB_STEP_SUMMARY"]).read_text()
+    assert "status=INTERRUPTED" in Path(environ["GITHUB_OUTPUT"]).read_text()
+
+
+def test_a_second_signal_does_not_tear_the_cancelling_away(environ: Environ, serve: Serve) -> None:
+    plot = serve(Plot([run_json("PENDING")]))
+    with start(environ | {"INPUT_SERVER-URL": plot.url}, environ["GITHUB_WORKSPACE"]) as process:
+        assert plot.polled.wait(10)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert plot.cancelled.is_set()
+
+
+def test_a_cancelled_step_ends_in_time_even_if_the_server_is_gone(environ: Environ) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # accepts, never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = start(environ | {"INPUT_SERVER-URL": url}, environ["GITHUB_WORKSPACE"])
+        with process, silent.accept()[0]:
+            process.send_signal(signal.SIGINT)
+            begun = time.monotonic()
+            process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert time.monotonic() - begun < 5
+
+
+def test_loading_takes_less_than_a_quarter_of_a_second() -> None:
+    code = "import time; t = time.perf_counter(); import action_src.main; print(time.perf_counter() - t)"
+    times = [
+        float(subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout)
+        for _ in range(3)
+    ]
+    assert min(times) < 0.25
+
+
+def test_yaml_is_loaded_only_for_a_suite() -> None:
+    code = "import sys, action_src.main; print('yaml' in sys.modules)"
+    out = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env={**os.environ}
+    )
+    assert out.stdout.strip() == "False"

@@ -1,0 +1,34 @@
+"""The runner's signals: the first one is an exception, the ones after it change nothing."""
+
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from action_src.interrupt import SIGNALS, Interrupted, Interruption
+
+
+@pytest.fixture
+def listening() -> Iterator[Interruption]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    interruption = Interruption()
+    interruption.listen()
+    yield interruption
+    for number, action in before.items():
+        signal.signal(number, action)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+def test_only_the_first_signal_interrupts(listening: Interruption, number: signal.Signals) -> None:
+    with pytest.raises(Interrupted):
+        signal.raise_signal(number)
+    for later in SIGNALS:
+        signal.raise_signal(later)  # raises nothing: what is being cleaned up goes on
+
+
+def test_a_lost_interruption_is_raised_at_the_next_sleep(listening: Interruption) -> None:
+    listening.sleep(0)
+    with pytest.raises(Interrupted):
+        signal.raise_signal(signal.SIGTERM)
+    with pytest.raises(Interrupted):
+        listening.sleep(60)

@@ -1,0 +1,252 @@
+"""Real processes for end-to-end tests: `retestr serve`, the command line, the Action's entry point, a site."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.server
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
+TERMINAL = {"PASSED", "FAILED", "ERROR", "CANCELLED"}
+
+
+class Server:
+    """One `retestr serve` with its data folder; can be stopped, killed and started again."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        clean = {k: v for k, v in os.environ.items() if not k.startswith(("RETESTR_", "GITHUB_", "INPUT_"))}
+        self.environment = {
+            **clean,
+            "RETESTR_DATA": str(folder / "data"),
+            "RETESTR_WEB_PROCESSES": "1",
+            **settings,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+        self.key = ""
+
+    def start(self, *options: str) -> Server:
+        log = (self.folder / "server.log").open("ab")
+        self.process = subprocess.Popen(
+            [BIN / "retestr", "serve", "--port", str(self.port), *options],
+            env=self.environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        log.close()
+        wait_until(self.answers, "the server answers", 30)
+        return self
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(60)
+
+    def answers(self) -> bool:
+        with contextlib.suppress(requests.ConnectionError):
+            return requests.get(f"{self.url}/healthz", timeout=2).ok
+        return False
+
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text()
+
+    def command(self, *arguments: str) -> dict[str, Any]:
+        """A `retestr` command with --json."""
+        done = subprocess.run(
+            [BIN / "retestr", *arguments, "--json"], env=self.environment, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def set_up(self, suite: str) -> str:
+        """Organisation, key and a project with this suite; returns the project's ID."""
+        self.command(
+            "init", "--organization", "Acme", "--email", "ada@example.com", "--password", "a long password"
+        )
+        file = self.folder / "suite.yml"
+        file.write_text(suite)
+        project = self.command(
+            "project", "create", "--organization", "Acme", "--name", "Shop", "--suite", str(file)
+        )
+        key = self.command(
+            "key", "create", "--organization", "Acme", "--name", "CI", "--scope", "admin:write"
+        )
+        self.key = key["key"]
+        return project["projectId"]
+
+    def api(self, method: str, path: str, **kwargs: Any) -> requests.Response:
+        headers = {"Authorization": f"Bearer {self.key}"}
+        return requests.request(method, f"{self.url}/api{path}", headers=headers, timeout=30, **kwargs)
+
+    def trigger(self, project: str, **values: Any) -> str:
+        answer = self.api("POST", "/runs", json={"projectId": project, "branch": "main", **values})
+        assert answer.status_code == 201, answer.text
+        return answer.json()["id"]
+
+    def finished(self, run_id: str, within_s: float = 60) -> dict[str, Any]:
+        """The run, once it is over."""
+        wait_until(lambda: self.run(run_id)["status"] in TERMINAL, f"run {run_id} is over", within_s)
+        return self.run(run_id)
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        return self.api("GET", f"/runs/{run_id}").json()
+
+    def snapshots(self, run_id: str) -> list[dict[str, Any]]:
+        return self.api("GET", f"/runs/{run_id}/snapshots?limit=200").json()["items"]
+
+
+class Site:
+    """A folder served over HTTP; `slow` seconds pass before each answer."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.slow = 0.0
+        site = self
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def do_GET(self) -> None:
+                time.sleep(site.slow)
+                with contextlib.suppress(ConnectionError):
+                    super().do_GET()
+
+            def log_message(self, *_: object) -> None: ...
+
+        handler = functools.partial(Handler, directory=str(folder))
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def page(self, name: str, html: str) -> None:
+        (self.folder / name).write_text(f"<!doctype html><title>{name}</title>{html}")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    folder = tmp_path / "site"
+    folder.mkdir()
+    site = Site(folder)
+    yield site
+    site.server.shutdown()
+    site.server.server_close()
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Makes servers that are gone after the test, with all their processes."""
+    made: list[Server] = []
+
+    def make(**settings: str) -> Server:
+        folder = tmp_path / f"server{len(made)}"
+        folder.mkdir()
+        made.append(Server(folder, **settings))
+        return made[-1]
+
+    yield make
+    for server in made:
+        if server.process is not None and server.process.poll() is None:
+            server.stop()
+        wait_until(lambda s=server: not processes_of(s), "no process of the server is left", 20)
+
+
+def processes_of(server: Server) -> list[str]:
+    """Every living process of this server: web, workers, drivers, browsers, and what they started.
+
+    Chromium writes over its environment, so its processes are known by their temporary folder and parents.
+    """
+    folder = str(server.folder).encode()
+    parents, names, ours = {}, {}, set()
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+            command = (process / "cmdline").read_bytes()
+            if state == "Z":
+                continue
+            parents[process.name], names[process.name] = (
+                parent,
+                command.replace(b"\0", b" ").decode(errors="replace"),
+            )
+            if folder in (process / "environ").read_bytes() + command:
+                ours.add(process.name)
+    while more := {pid for pid, parent in parents.items() if parent in ours and pid not in ours}:
+        ours |= more
+    return [f"{pid} {names[pid]}" for pid in sorted(ours)]
+
+
+def process_ids(server: Server, part: str) -> list[int]:
+    """Ids of a server's processes whose command line contains a text."""
+    return [int(line.split()[0]) for line in processes_of(server) if part in line]
+
+
+def run_action(server: Server, project: str, folder: Path, **inputs: str) -> tuple[int, str, str]:
+    """Runs the Action's entry point as the runner does: (exit code, log, job summary)."""
+    folder.mkdir(exist_ok=True)
+    (folder / "summary").write_text("")
+    (folder / "output").write_text("")
+    given = {"api-key": server.key, "project-id": project, "server-url": server.url, **inputs}
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("RETESTR_", "GITHUB_", "INPUT_"))},
+        **{f"INPUT_{name.upper()}": value for name, value in given.items()},
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_EVENT_NAME": "push",
+        "GITHUB_REF_NAME": "main",
+        "GITHUB_SHA": "c" * 40,
+        "GITHUB_REPOSITORY": "acme/shop",
+        "GITHUB_OUTPUT": str(folder / "output"),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary"),
+        "GITHUB_WORKSPACE": str(folder),
+    }
+    done = subprocess.run(
+        [sys.executable, ROOT / "entrypoint.py"],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return done.returncode, done.stdout + done.stderr, (folder / "summary").read_text()
+
+
+def wait_until(true: Callable[[], object], what: str, within_s: float) -> None:
+    """Waits for something to become true; fails with what it was."""
+    deadline = time.monotonic() + within_s
+    while not true():
+        assert time.monotonic() < deadline, f"after {within_s} s it is still not so: {what}"
+        time.sleep(0.1)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def suite_of(url: str, *pages: str, viewports: str = "") -> str:
+    """A suite that captures these pages of a site."""
+    tests = "".join(f"  - {{name: {page}, path: /{page}}}\n" for page in pages)
+    return (
+        f"baseUrl: {url}\nviewports: [{{name: desktop, width: 800, height: 600}}]\n{viewports}tests:\n{tests}"
+    )
+
+
+def copy_example(name: str, folder: Path) -> None:
+    """Lays one of the examples into a folder."""
+    shutil.copytree(ROOT / "examples" / name, folder, dirs_exist_ok=True)

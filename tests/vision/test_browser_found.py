@@ -1,0 +1,63 @@
+"""The browser that is found, and what the web process may import."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from server.vision import browser
+
+
+def executable(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\necho Chromium 156.0.0.0\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A machine without any browser."""
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    monkeypatch.setenv("PLAYWRIGHT_BROWSERS_PATH", str(tmp_path / "downloads"))
+    monkeypatch.setattr(browser, "APPLICATIONS", ())
+    return tmp_path
+
+
+def test_none_is_none(bare: Path) -> None:
+    assert browser.find_browser() is None
+    assert browser.install_hint() == "playwright install --only-shell chromium"
+
+
+def test_the_headless_shell_comes_first(bare: Path) -> None:
+    executable(bare / "bin/chromium")
+    shell = executable(bare / "bin/chromium-headless-shell")
+
+    assert browser.find_browser() == shell
+    assert browser.version(shell) == "Chromium 156.0.0.0"
+    assert browser.family(shell) == "chromium-headless-shell"
+
+
+def test_playwrights_newest_download_is_found(bare: Path) -> None:
+    folder = "chrome-headless-shell-linux64/chrome-headless-shell"
+    executable(bare / f"downloads/chromium_headless_shell-1100/{folder}")
+    newest = executable(bare / f"downloads/chromium_headless_shell-1200/{folder}")
+
+    assert browser.find_browser() == newest
+
+
+def test_the_one_named_is_the_only_one_tried(bare: Path) -> None:
+    executable(bare / "bin/chromium")
+    mine = executable(bare / "mine/chrome")
+
+    assert browser.find_browser(str(mine)) == mine
+    assert browser.find_browser("/nowhere/chrome") is None
+
+
+def test_what_a_page_is_can_be_said_without_a_browser() -> None:
+    heavy = "numpy playwright imagecodecs xxhash pybind11_pixelmatch"
+    code = f"import sys, server.vision.page; print(*set('{heavy}'.split()) & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert answer.stdout.split() == []
