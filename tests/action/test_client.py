@@ -259,6 +259,23 @@ def test_each_answer_has_its_exception_and_words(
         assert word in str(caught.value)
 
 
+def test_the_problems_of_a_suite_stand_on_lines_of_their_own_and_are_told_once(
+    net: responses.RequestsMock,
+) -> None:
+    details = [{"line": 1, "message": "no tests"}, {"line": 2, "message": "foo is not known"}]
+    message = "The suite cannot be used:\nline 1: no tests\r\nline 2: foo is not known"
+    net.post(RUNS, status=422, json=error_body(message, details=details))
+    with pytest.raises(Refused) as caught:
+        a_client().trigger({})
+    assert str(caught.value).splitlines() == [
+        "The server refused (422):",
+        "The suite cannot be used:",
+        "line 1: no tests",
+        "line 2: foo is not known.",
+        "Correct the inputs or the suite, then run the workflow again.",
+    ]
+
+
 def test_the_missing_scope_is_that_of_the_call(net: responses.RequestsMock) -> None:
     net.get(RUN, status=403, json=error_body("Forbidden."))
     with pytest.raises(NotAuthorised, match="lacks the scope `run:read`"):

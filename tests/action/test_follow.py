@@ -211,7 +211,7 @@ def test_an_interruption_during_the_trigger_learns_the_run_and_cancels_it() -> N
 def test_an_interruption_without_any_run_is_told() -> None:
     outcome = followed(FakeApi([Interrupted(), Unreachable("down")]))
     assert outcome.ending is Ending.INTERRUPTED
-    assert "before the server named a run" in outcome.reason
+    assert "had not named a run" in outcome.reason
 
 
 def test_an_interruption_while_giving_up_still_ends_as_given_up() -> None:

@@ -153,6 +153,15 @@ def test_a_pass_needs_no_annotation() -> None:
     assert not line.startswith("::")
 
 
+def test_the_server_s_own_verdict_is_said_once() -> None:
+    assert annotations(CHANGED, Details())[0].split("::")[2].startswith("Two differ. https")
+
+
+def test_a_verdict_of_several_lines_stays_one_annotation() -> None:
+    [line] = annotations(Outcome(Ending.INVALID, reason="a\n::error::b"), Details())
+    assert line == "::error title=retestr::2 changed: a%0A::error::b"
+
+
 def test_hostile_names_stay_inside_their_annotation() -> None:
     [_, line] = annotations(CHANGED, Details(changed=(Snapshot("s1", "CHANGED", test="a\n::error::b"),)))
     assert line.startswith("::error title=retestr%3A changed::a%0A::error::b: ")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Runner, browsing
+from vision_runner import Runner, browsing
 from vision_site import Site
 
 from server.vision.capture import Browser, Session

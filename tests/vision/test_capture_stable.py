@@ -5,8 +5,8 @@ import io
 from collections.abc import Callable
 
 import pytest
-from conftest import Runner
 from PIL import Image as Pillow
+from vision_runner import Runner
 from vision_site import PAGES, Site
 
 from server.vision.capture import Session
@@ -46,6 +46,7 @@ def test_a_hard_page_gives_one_hash(name: str, run: Runner, session: Session, si
         ("animation.html", PURPLE, 20000),  # a transition
         ("lazy.html", GREEN, 60000),
         ("reveal.html", GREEN, 5 * 500 * 700),
+        ("throttled.html", GREEN, 5 * 500 * 700),
         ("sticky.html", HEADER, 50000),  # large, as at the top of the page
         ("resize.html", GREEN, 200 * 2000),
         ("resize.html", BLUE, 300 * 2000),
@@ -56,6 +57,27 @@ def test_nothing_that_a_person_sees_is_missing(
     name: str, colour: tuple[int, int, int], least: int, capture: Callable[..., Image]
 ) -> None:
     assert area(capture(name), colour) >= least
+
+
+def test_taking_a_picture_does_not_resize_the_window(capture: Callable[..., Image]) -> None:
+    assert area(capture("resize.html"), RED) == 0
+
+
+def test_a_lazy_picture_is_there_without_scrolling(capture: Callable[..., Image]) -> None:
+    assert area(capture("lazy.html", element="img"), GREEN) == 300 * 200
+
+
+def test_how_long_a_page_was_waited_for_does_not_show(capture: Callable[..., Image], site: Site) -> None:
+    page = """<body><p id="clock"></p><script>
+      setInterval(() => (clock.textContent = new Date().toISOString()), 10);
+      const loaded = () => setTimeout(() => (clock.className = "loaded"), 20);
+      setTimeout(() => fetch("/slow?ms=%d").then(loaded), 30);
+    </script>"""
+    site.pages["quick"], site.pages["slower"] = page % 0, page % 300
+
+    quick, slower = (capture(name, wait_for=(".loaded",)) for name in ("quick", "slower"))
+
+    assert quick.sha256 == slower.sha256
 
 
 def test_a_known_picture_is_accepted_at_first_sight(capture: Callable[..., Image]) -> None:

@@ -5,7 +5,7 @@ import ipaddress
 from collections.abc import Callable
 
 import pytest
-from conftest import Runner, browsing
+from vision_runner import Runner, browsing
 from vision_site import Secret, Site
 
 from server.vision import addresses
