@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from sqlalchemy import create_engine, select
@@ -40,9 +42,24 @@ def _browser(settings: Settings) -> Check:
     if path is None:
         return Check("browser", False, f"none found. {browser.install_hint()}")
     try:
+        asyncio.run(_start(path))
         return Check("browser", True, f"{path}, {browser.version(path)}")
+    except ImportError as error:
+        return Check(
+            "browser", False, f"{error}; install the worker's packages: pip install 'retestr[capture]'"
+        )
     except Exception as error:
-        return Check("browser", False, f"{path} does not start: {error}. {browser.install_hint()}")
+        return Check(
+            "browser", False, f"{path} does not start: {str(error).splitlines()[0]}. {browser.install_hint()}"
+        )
+
+
+async def _start(path: Path) -> None:
+    """Starts the browser as the worker does, its driver included."""
+    from server.vision.capture import Browser
+
+    async with Browser(path):
+        pass
 
 
 def _database(settings: Settings) -> Check:

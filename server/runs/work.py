@@ -15,6 +15,7 @@ from dataclasses import asdict
 from typing import ParamSpec, TypeVar
 
 from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
 
 from server.database import writing
 from server.images import ImageMissing, ImageStore
@@ -35,6 +36,7 @@ LANES = 2
 IDLE_S = 0.25
 WATCH_S = 1.0
 DRAIN_S = 20.0
+INTERNAL = "retestr itself failed on this page; the worker's log tells why. Please report it."
 
 
 class Worker:
@@ -179,11 +181,21 @@ class Worker:
                 return False
             await self._fail(job, error)
             return True
+        except Exception:
+            log.exception("capturing %s failed", job.shot.page.url)
+            outcome = Outcome("ERROR", error_kind="internal", error_message=INTERNAL)
+            await self._db(lifecycle.record, self._owner, job.snapshot_id, outcome)
+            return True
         identity = {name: str(value) for name, value in asdict(browser.identity).items()}
         try:
             outcome = await self._db(judge.judge, job, image, identity, self._store, self._megapixels)
         except (ImageError, ImageMissing) as error:
             outcome = Outcome("ERROR", error_kind="image", error_message=f"Comparing failed: {error}")
+        except (SQLAlchemyError, OSError):
+            raise  # the database or the disk is away: the chunk is given back and tried again
+        except Exception:
+            log.exception("judging %s failed", job.snapshot_id)
+            outcome = Outcome("ERROR", error_kind="internal", error_message=INTERNAL)
         await self._db(lifecycle.record, self._owner, job.snapshot_id, outcome)
         return True
 
@@ -199,7 +211,17 @@ class Worker:
                 await self._close_browser()
             if self._browser is None:
                 browser = self._open_browser()
-                await browser.__aenter__()
+                try:
+                    await browser.__aenter__()
+                except CaptureError:
+                    raise
+                except Exception as error:
+                    log.exception("the browser does not start")
+                    raise CaptureError(
+                        "browser-missing",
+                        f"The browser does not start on the worker's machine ({type(error).__name__}); its log "
+                        "tells more, and `retestr doctor` what to do.",
+                    ) from error
                 self._browser = browser
             return self._browser
 

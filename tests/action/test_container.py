@@ -1,4 +1,4 @@
-"""The image, built and run for real. Needs a container engine, named by RETESTR_CONTAINER_ENGINE (docker, podman).
+"""The image, built and run for real. Needs a container engine, named by PODMAN (docker, podman).
 
 Loopback of the host is reached by its network, which Linux alone has.
 """
@@ -15,13 +15,13 @@ from .conftest import Environ
 from .fake_server import KEY, Plot, run_json
 
 ROOT = Path(__file__).parents[2]
-ENGINE = os.environ.get("RETESTR_CONTAINER_ENGINE", "")
+ENGINE = os.environ.get("PODMAN", "")
 TAG = "localhost/retestr-action:test"
 MAX_ADDED_BYTES = 60_000_000
 
 pytestmark = [
     pytest.mark.container,
-    pytest.mark.skipif(not ENGINE, reason="RETESTR_CONTAINER_ENGINE names no container engine"),
+    pytest.mark.skipif(not ENGINE, reason="PODMAN names no container engine"),
     pytest.mark.xdist_group("container"),
 ]
 
