@@ -123,6 +123,14 @@ class Browser:
         with contextlib.suppress(Exception):  # its process may be gone, which is what we want
             await self._playwright.stop()
 
+    async def _check_alive(self) -> None:
+        """After an error: a browser whose driver is gone still says that it is connected."""
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await (await self._running.new_context()).close()
+        except (BrowserError, TimeoutError):
+            self._broken = True
+
     @property
     def _running(self) -> Chromium:
         assert self._chromium is not None, "use `async with Browser(...)`"
@@ -158,7 +166,8 @@ class Session:
                     visit = await self._prepare(room, tab, page)
                     image = await visit.picture(known)
                     room.origins = visit.traffic.origins
-                    await tab.close()
+                    for tab in room.context.pages:  # a popup's popup, too
+                        await tab.close()
                 self._idle[key].append(room)
                 room = None
                 return image
@@ -168,7 +177,7 @@ class Session:
                 )
                 raise reasons.timeout_error(page.url, page.timeout_s, stage, pending) from None
             except BrowserError as error:
-                raise self._crash(page, error) from error
+                raise await self._crash(page, error) from error
             finally:
                 if room is not None:
                     await _close_room(room)
@@ -206,7 +215,8 @@ class Session:
         tab.on("crash", lambda _: _spawn(tab.close()))
         tab.on("popup", lambda popup: _spawn(popup.close()))
         devtools = await room.context.new_cdp_session(tab)
-        # Taking a picture looks at the metrics of its own session only, not at Playwright's.
+        # Taking a picture knows the metrics of its own session only, not Playwright's. Without these it
+        # lays the page out in a window of 1x1 px first, and forgets the scale.
         metrics = {
             "width": page.width,
             "height": page.height,
@@ -220,15 +230,13 @@ class Session:
                 await devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
         return Visit(tab, devtools, room.guard, page)
 
-    def _crash(self, page: Page, error: BrowserError) -> CaptureError:
-        if "Connection closed" in error.message:
-            self._owner._broken = True
+    async def _crash(self, page: Page, error: BrowserError) -> CaptureError:
+        await self._owner._check_alive()
         who = "the page crashed" if self._owner.alive else "the browser ended"
         if not any(sign in error.message for sign in CRASHED):
             who = f"the browser reported: {reasons.first_line(error.message)}"
-        return CaptureError(
-            "crash", f"{page.url} could not be captured: {who}; it is worth another try", retry=True
-        )
+        message = f"{page.url} could not be captured: {who}; it is worth another try"
+        return CaptureError("crash", message, retry=True)
 
 
 def _check_address(url: str) -> None:

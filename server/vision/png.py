@@ -54,7 +54,7 @@ def decode(png: bytes, max_megapixels: float) -> Pixels:
 
 def encode(pixels: Pixels) -> bytes:
     """Encode RGB pixels as PNG, quickly rather than small."""
-    return bytes(imagecodecs.png_encode(pixels, level=3))
+    return bytes(imagecodecs.png_encode(pixels, level=1))
 
 
 def _as_rgb(pixels: NDArray[Any]) -> Pixels:

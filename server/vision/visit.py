@@ -1,7 +1,7 @@
 """One visit to one page: open it, let it come to rest, take its picture.
 
-The recipe and the reasons for it are in docs and in the page scripts beside this module. Contexts,
-concurrency and the browser's life are `capture.py`'s.
+What must hold still, and why, stands in the page scripts beside this module. Contexts, concurrency
+and the browser's life are `capture.py`'s.
 """
 
 import asyncio
@@ -34,6 +34,7 @@ MOST_DOCUMENTS = 5  # a page that sends the browser on more often than this neve
 SLICES_BEFORE_MS = (125,) * 4
 SLICES_AFTER_MS = (250,) * 4
 STOP_MS = 128
+TICK_MS = 30
 QUIET_S = 0.05
 FRAME_S = 3.0  # how long one embedded frame may take over one slice of time
 LOAD_ALL_MS = 5000
@@ -151,9 +152,10 @@ class Visit:
 
         async def tick() -> None:
             while True:
+                await self.traffic.idle()  # the network takes no time in the page
                 with contextlib.suppress(BrowserError):
-                    await self._in_every_frame("advance", 50)
-                await asyncio.sleep(0.03)
+                    await self._in_every_frame("advance", TICK_MS)
+                await asyncio.sleep(TICK_MS / 1000)
 
         ticking = asyncio.create_task(tick())
         try:
@@ -216,7 +218,7 @@ class Visit:
             case "scroll", Locator():
                 return target.scroll_into_view_if_needed()
             case "scroll", None:
-                return self._tab.evaluate("y => window.scrollTo({top: y, behavior: 'instant'})", step.value)
+                return self._run("scroll_to", step.value)
         raise CaptureError("suite", f"{self._page.url}: the step {step.action!r} needs a selector")
 
     def _locate(self, selector: str) -> Locator:

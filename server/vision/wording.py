@@ -71,6 +71,8 @@ def _place(box: Box, size: tuple[int, int]) -> str:
     down = ("top", "", "bottom")[min(2, 3 * (box.y + box.height // 2) // size[1])]
     if box.width * 2 > size[0]:
         across = ""
+        if box.height * 2 > size[1]:
+            return "over most of the image"
     where = " ".join(filter(None, (down, across)))
     return f"at the {where} ({box.x}, {box.y})" if where else f"in the middle ({box.x}, {box.y})"
 

@@ -173,7 +173,9 @@ def processes_of(parent: int) -> Iterator[tuple[int, str]]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
-@pytest.mark.parametrize(("which", "alive"), [("--type=renderer", True), ("--remote-debugging-pipe", False)])
+@pytest.mark.parametrize(
+    ("which", "alive"), [("--type=renderer", True), ("--remote-debugging-pipe", False), ("run-driver", False)]
+)
 def test_a_crash_is_told_and_worth_another_try(which: str, alive: bool, run: Runner, site: Site) -> None:
     others = {process for process, _ in processes_of(os.getpid())}
     with browsing(run, AddressPolicy(allow=(site.host,))) as browser:
