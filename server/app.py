@@ -7,12 +7,13 @@ from typing import Any
 
 from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
-from flask import Request, request
+from flask import Request, make_response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from server import api, dashboard, health
+from server.access.limits import TooMany
 from server.api import errors
 from server.config import Settings, load
 from server.dashboard import errors as pages
@@ -84,6 +85,14 @@ def _handle_errors(app: APIFlask) -> None:
         if _wants_json():
             return errors.of_problem(error)
         return pages.page(errors.STATUS.get(type(error), 403), "This is not possible", error.message)
+
+    @app.errorhandler(TooMany)
+    def too_many(error: TooMany) -> ResponseReturnValue:
+        if _wants_json():
+            return errors.of_too_many(error)
+        answer = make_response(pages.page(429, "Too often", error.message))
+        answer.headers["Retry-After"] = str(error.retry_after_s)
+        return answer
 
     @app.errorhandler(HTTPError)
     def validation(error: HTTPError) -> ResponseReturnValue:

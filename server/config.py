@@ -53,6 +53,13 @@ class Settings:
     max_body_bytes: int = _setting(1_048_576, "Largest request body in bytes.")
     max_megapixels: int = _setting(200, "Largest image that is compared, in millions of pixels.")
     max_snapshots: int = _setting(20_000, "Most snapshots that one run may have.")
+    key_requests_per_minute: int = _setting(1200, "Requests that one API key may make in a minute.")
+    smtp_url: str = _setting(
+        "",
+        "Mail server, `smtp://user:password@host:587` (STARTTLS) or `smtps://…`; empty: no mail.",
+        secret=True,
+    )
+    mail_from: str = _setting("retestr@localhost", "Sender of mail.")
     trusted_proxies: int = _setting(
         0, "Reverse proxies in front of the server whose X-Forwarded headers count."
     )

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, DateTime, Dialect, Engine, Float, event
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Float, MetaData, event
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.sql.functions import FunctionElement
@@ -21,7 +21,16 @@ BUSY_TIMEOUT_S = 30
 
 
 class Base(DeclarativeBase):
-    """Declarative base of all tables."""
+    """Declarative base of all tables; every constraint gets a name, so that a migration can change it."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
 
 
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})

@@ -9,18 +9,20 @@ import string
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 
 from server.access import audit
 from server.access.audit import Actor
-from server.access.scopes import SCOPES
-from server.database import db, now, writing
-from server.models import ApiKey, Project
-from server.problems import Invalid
+from server.access.scopes import SCOPES, allows
+from server.database import clock_s, db, now, writing
+from server.models import ApiKey, Project, new_id
+from server.problems import Conflict, Invalid
 
 PREFIX = "vts_"
+OVERLAP = timedelta(hours=24)
+MAX_OVERLAP = timedelta(days=30)
 PATTERN = r"vts_[0-9A-Za-z]{36}"
 """What secret scanners look for; `is_well_formed` then tells a real key from a look-alike offline."""
 
@@ -39,6 +41,8 @@ class Holder:
     project_ids: tuple[str, ...] | None
     expires_at: datetime | None
     revoked_at: datetime | None
+    window_count: int  # requests of this minute, and
+    window_left_s: float  # how much of it is left
 
     def actor(self, address: str | None, request_id: str | None) -> Actor:
         """This key as the one who acts, for the audit log."""
@@ -82,13 +86,23 @@ def find(key: str) -> Holder | None:
             table.project_ids,
             table.expires_at,
             table.revoked_at,
+            table.window_count,
+            table.window_ends_s - clock_s(),
         ).where(table.key_hash == digest(key))
     ).first()
     if row is None:
         return None
     limit = None if row.project_ids is None else tuple(row.project_ids)
     return Holder(
-        row.id, row.name, row.organization_id, tuple(row.scopes), limit, row.expires_at, row.revoked_at
+        row.id,
+        row.name,
+        row.organization_id,
+        tuple(row.scopes),
+        limit,
+        row.expires_at,
+        row.revoked_at,
+        row.window_count,
+        row[-1],
     )
 
 
@@ -99,10 +113,12 @@ def create(
     actor: Actor,
     expires_at: datetime | None = None,
     project_ids: Sequence[str] | None = None,
+    maker: Holder | None = None,
 ) -> tuple[ApiKey, str]:
     """Makes a key and returns its row and the full key, which nobody can read again.
 
-    Raises `Invalid` for an unknown scope or project, no scope, or a date that is past.
+    `maker` is the key that asks, if one does: what it makes can do no more than itself, and lives no longer.
+    Raises `Invalid` for an unknown scope or project, no scope, a date that is past, or more than the maker has.
     """
     name = name.strip()
     if not name:
@@ -117,16 +133,9 @@ def create(
         raise Invalid("key-invalid", "The expiry date is past; choose one in the future, or none.")
     if project_ids is not None:
         project_ids = _known_projects(organization_id, project_ids)
-    key = new_key()
-    row = ApiKey(
-        organization_id=organization_id,
-        name=name,
-        hint=f"{key[:8]}…{key[-4:]}",
-        key_hash=digest(key),
-        scopes=[scope for scope in SCOPES if scope in scopes],
-        project_ids=project_ids,
-        expires_at=expires_at,
-    )
+    if maker is not None:
+        _no_more_than(maker, scopes, expires_at)
+    row, key = _row(organization_id, name, scopes, project_ids, expires_at, actor)
     with writing() as session:
         session.add(row)
         session.flush()
@@ -142,14 +151,112 @@ def create(
     return row, key
 
 
+def rotate(
+    old: ApiKey, actor: Actor, overlap: timedelta = OVERLAP, maker: Holder | None = None
+) -> tuple[ApiKey, str]:
+    """Makes a successor with the same name, rights and lifetime; the old key lives for `overlap` more.
+
+    Raises `Conflict` for a key that is revoked, expired or has a successor, `Invalid` for an overlap that is
+    negative or longer than 30 days. Asked for by a key (`maker`), the successor lives no longer than that one.
+    """
+    if not timedelta(0) <= overlap <= MAX_OVERLAP:
+        raise Invalid("overlap-invalid", "The overlap must be from 0 hours to 30 days (720 hours).")
+    with writing() as session:
+        session.refresh(old, with_for_update=True)
+        successor = session.scalar(select(ApiKey.id).where(ApiKey.replaces_id == old.id))
+        if successor is not None:
+            raise Conflict("key-rotated", f"This key has been rotated already; its successor is {successor}.")
+        if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now()):
+            raise Conflict("key-over", "This key is revoked or expired; create a new one instead.")
+        lifetime = old.expires_at - old.created_at if old.expires_at else None
+        expires_at = now() + lifetime if lifetime else None
+        if maker is not None and maker.expires_at is not None:
+            expires_at = min(expires_at or maker.expires_at, maker.expires_at)
+        row, key = _row(old.organization_id, old.name, old.scopes, old.project_ids, expires_at, actor)
+        row.replaces_id = old.id
+        until = now() + overlap
+        old.expires_at = min(until, old.expires_at) if old.expires_at else until
+        session.add(row)
+        session.flush()
+        audit.record(
+            old.organization_id,
+            actor,
+            "API_KEY_ROTATE",
+            ("key", old.id, old.name),
+            successor=row.id,
+            oldExpiresAt=old.expires_at.isoformat(),
+        )
+    return row, key
+
+
 def revoke(row: ApiKey, actor: Actor) -> None:
     """Invalidates a key from the next request on; revoking twice changes nothing."""
     with writing() as session:
-        row = session.merge(row)
-        session.refresh(row)
+        session.refresh(row, with_for_update=True)
         if row.revoked_at is None:
             row.revoked_at = now()
             audit.record(row.organization_id, actor, "API_KEY_REVOKE", ("key", row.id, row.name))
+
+
+def revoke_leaked(key: str, address: str | None, request_id: str | None) -> ApiKey | None:
+    """Revokes a key that somebody found in the open; returns its row where there was one to revoke.
+
+    Whoever holds a key may do this without logging in, as secret scanners do; callers tell them nothing.
+    """
+    if not is_well_formed(key):
+        return None
+    with writing() as session:
+        row = session.scalar(select(ApiKey).where(ApiKey.key_hash == digest(key)).with_for_update())
+        if row is None or row.revoked_at is not None:
+            return None
+        row.revoked_at = now()
+        finder = Actor("system", None, "somebody who found the key", address, request_id)
+        audit.record(row.organization_id, finder, "API_KEY_REVOKE_LEAKED", ("key", row.id, row.name))
+        return row
+
+
+def listed(organization_id: str) -> list[ApiKey]:
+    """All keys of an organisation, the newest first; revoked ones too."""
+    return list(
+        db.session.scalars(
+            select(ApiKey).where(ApiKey.organization_id == organization_id).order_by(ApiKey.id.desc())
+        )
+    )
+
+
+def _row(
+    organization_id: str,
+    name: str,
+    scopes: Sequence[str],
+    project_ids: Sequence[str] | None,
+    expires_at: datetime | None,
+    actor: Actor,
+) -> tuple[ApiKey, str]:
+    key = new_key()
+    row = ApiKey(
+        id=new_id(),
+        organization_id=organization_id,
+        name=name,
+        hint=f"{key[:8]}…{key[-4:]}",
+        key_hash=digest(key),
+        scopes=[scope for scope in SCOPES if scope in scopes],
+        project_ids=list(project_ids) if project_ids is not None else None,
+        expires_at=expires_at,
+        created_by=actor.name,
+    )
+    return row, key
+
+
+def _no_more_than(maker: Holder, scopes: Sequence[str], expires_at: datetime | None) -> None:
+    beyond = [scope for scope in scopes if not allows(maker.scopes, scope)]
+    if beyond:
+        raise Invalid("key-invalid", f"A key can grant no more than its maker holds; {beyond[0]} is more.")
+    if maker.expires_at is not None and (expires_at is None or expires_at > maker.expires_at):
+        raise Invalid(
+            "key-invalid",
+            f"A key lives no longer than the key that makes it; set expiresAt to {maker.expires_at.isoformat()} "
+            "or earlier.",
+        )
 
 
 def _known_projects(organization_id: str, asked: Sequence[str]) -> list[str]:

@@ -1,26 +1,28 @@
-"""Organisations, the people in them, their roles, passwords and log-ins."""
+"""Organisations, the people in them, their roles, and their sessions. Passwords are in `passwords`."""
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
 
-from sqlalchemy import delete, select
-from werkzeug.security import check_password_hash, generate_password_hash
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
 
-from server.access import audit
+from server.access import audit, passwords, tokens
 from server.access.audit import CLI, Actor
 from server.database import db, now, writing
 from server.models import LoginSession, Membership, Organization, User
-from server.problems import Invalid
+from server.problems import Conflict, Invalid, NotFound
 
 ADMIN, EDITOR, VIEWER = "Admin", "Editor", "Viewer"
+ROLES = {
+    ADMIN: "Everything: members, API keys, the audit log.",
+    EDITOR: "Projects, suites, runs, approving baselines.",
+    VIEWER: "Reads.",
+}
 _RANK = {VIEWER: 0, EDITOR: 1, ADMIN: 2}
-MIN_PASSWORD = 12
 LOGIN_LASTS = timedelta(days=14)
+SEEN_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,9 @@ class Visitor:
         return Actor("user", self.user.id, self.user.email, address, request_id)
 
 
+# ------------------------------------------------------------------------------------------- organisations
+
+
 def organization_named(name: str) -> Organization | None:
     """The organisation with a name or ID."""
     return db.session.scalar(
@@ -50,9 +55,11 @@ def organization_named(name: str) -> Organization | None:
 def found_organization(name: str, email: str, password: str) -> tuple[Organization, User, bool]:
     """Makes an organisation and its first Admin; returns both, and False where they were there already.
 
-    Raises `Invalid` for an address that is none, a short password, or an organisation of others.
+    Raises `Invalid` for a bad name, address or password, or an organisation of others.
     """
-    email = email.strip().lower()
+    email = clean_email(email)
+    if not name.strip() or len(name) > 200:
+        raise Invalid("name-invalid", "An organisation needs a name of 1 to 200 characters.")
     organization = organization_named(name)
     if organization is not None:
         member = db.session.scalar(
@@ -62,64 +69,150 @@ def found_organization(name: str, email: str, password: str) -> tuple[Organizati
         )
         if member is None:
             raise Invalid(
-                "person-invalid", f"The organisation {name!r} exists and {email} is not a member of it."
+                "organization-exists", f"The organisation {name!r} exists and {email} is not a member of it."
             )
         return organization, member, False
-    if not name.strip() or email.count("@") != 1 or email.startswith("@") or email.endswith("@"):
-        raise Invalid(
-            "person-invalid",
-            "An organisation needs a name, and its Admin an email address such as ada@example.com.",
-        )
     with writing() as session:
+        user = session.scalar(select(User).where(User.email == email)) or add_user(session, email, password)
         organization = Organization(name=name.strip())
-        user = session.scalar(select(User).where(User.email == email))
-        if user is None:
-            user = User(email=email, name=email.split("@")[0], password_hash=hash_password(password))
-        session.add_all([organization, user])
+        session.add(organization)
         session.flush()
         session.add(Membership(organization_id=organization.id, user_id=user.id, role=ADMIN))
-        audit.record(
-            organization.id, CLI, "ORGANIZATION_CREATE", ("organization", organization.id, organization.name)
-        )
+        target = ("organization", organization.id, organization.name)
+        audit.record(organization.id, CLI, "ORGANIZATION_CREATE", target)
         audit.record(organization.id, CLI, "MEMBER_ADD", ("user", user.id, user.email), role=ADMIN)
     return organization, user, True
 
 
-def hash_password(password: str) -> str:
-    """Werkzeug's scrypt; raises `Invalid` where the password is too short."""
-    if len(password) < MIN_PASSWORD:
-        raise Invalid(
-            "person-invalid", f"The password has {len(password)} characters; use {MIN_PASSWORD} or more."
-        )
-    return generate_password_hash(password)
+def rename_organization(organization: Organization, name: str, actor: Actor) -> None:
+    """Gives an organisation another name. Raises `Invalid` and `Conflict`."""
+    name = name.strip()
+    if not name or len(name) > 200:
+        raise Invalid("name-invalid", "An organisation needs a name of 1 to 200 characters.")
+    with writing() as session:
+        session.refresh(organization)
+        before, taken = organization.name, organization_named(name)
+        if taken is not None and taken.id != organization.id:
+            raise Conflict("organization-exists", f"There is an organisation {name!r} already.")
+        organization.name = name
+        target = ("organization", organization.id, name)
+        audit.record(organization.id, actor, "ORGANIZATION_UPDATE", target, before=before, after=name)
 
 
-def check_login(email: str, password: str) -> User | None:
-    """The person with that address and password; takes the same time where there is no such person."""
-    user = db.session.scalar(select(User).where(User.email == email.strip().lower()))
-    stored = user.password_hash if user and user.password_hash else _nobodys_hash()
-    matches = check_password_hash(stored, password)
-    return user if user is not None and user.password_hash and matches else None
+def clean_email(email: str) -> str:
+    """An email address in lower case. Raises `Invalid` for what cannot be one."""
+    email = email.strip().lower()
+    user, at, host = email.rpartition("@")
+    if not at or not user or "." not in host.strip(".") or len(email) > 254 or not email.isprintable():
+        raise Invalid("email-invalid", f"{email!r} is no email address such as ada@example.com.")
+    return email
 
 
-@cache
-def _nobodys_hash() -> str:
-    return generate_password_hash(secrets.token_hex(16))
+# ------------------------------------------------------------------------------------------- members
 
 
-def log_in(user: User, address: str, user_agent: str) -> str | None:
-    """Starts a session and returns the token for its cookie; None for one who belongs to no organisation."""
-    membership = db.session.scalar(
-        select(Membership).where(Membership.user_id == user.id).order_by(Membership.created_at)
+def add_user(session: Session, email: str, password: str | None, name: str | None = None) -> User:
+    """Makes a person; without a password they log in through a provider. Raises `Invalid`."""
+    email = clean_email(email)
+    stored = passwords.hashed(password, email) if password is not None else None
+    user = User(email=email, name=name or email.split("@")[0], password_hash=stored)
+    session.add(user)
+    session.flush()
+    return user
+
+
+def members(organization_id: str) -> list[tuple[User, Membership]]:
+    """Everybody in an organisation, by address."""
+    rows = db.session.execute(
+        select(User, Membership)
+        .join(Membership, Membership.user_id == User.id)
+        .where(Membership.organization_id == organization_id)
+        .order_by(User.email)
     )
+    return [(row[0], row[1]) for row in rows]
+
+
+def organizations_of(user: User) -> list[Organization]:
+    """The organisations that a person belongs to, by name."""
+    return list(
+        db.session.scalars(
+            select(Organization)
+            .join(Membership, Membership.organization_id == Organization.id)
+            .where(Membership.user_id == user.id)
+            .order_by(Organization.name)
+        )
+    )
+
+
+def change_role(organization_id: str, user_id: str, role: str, actor: Actor) -> None:
+    """Gives a member another role, from their next request on. The last Admin stays one (`Conflict`)."""
+    if role not in ROLES:
+        raise Invalid("role-invalid", f"A role is one of {', '.join(ROLES)}.")
+    with writing() as session:
+        membership, user = _member(session, organization_id, user_id)
+        before = membership.role
+        if before == role:
+            return
+        if before == ADMIN:
+            _keep_an_admin(session, organization_id)
+        membership.role = role
+        target = ("user", user.id, user.email)
+        audit.record(organization_id, actor, "MEMBER_ROLE_CHANGE", target, before=before, after=role)
+
+
+def remove_member(organization_id: str, user_id: str, actor: Actor) -> None:
+    """Takes a member out of an organisation, from their next request on. The last Admin stays (`Conflict`)."""
+    with writing() as session:
+        membership, user = _member(session, organization_id, user_id)
+        if membership.role == ADMIN:
+            _keep_an_admin(session, organization_id)
+        session.delete(membership)
+        session.execute(
+            delete(LoginSession).where(
+                LoginSession.user_id == user_id, LoginSession.organization_id == organization_id
+            )
+        )
+        action = "MEMBER_LEAVE" if actor.id == user_id else "MEMBER_REMOVE"
+        audit.record(organization_id, actor, action, ("user", user.id, user.email), role=membership.role)
+
+
+def _member(session: Session, organization_id: str, user_id: str) -> tuple[Membership, User]:
+    membership = session.get(Membership, (organization_id, user_id), populate_existing=True)
+    if membership is None:
+        raise NotFound("member-not-found", "There is no such member.")
+    return membership, session.get_one(User, user_id)
+
+
+def _keep_an_admin(session: Session, organization_id: str) -> None:
+    """Refuses what would leave an organisation without an Admin; two at once wait for each other."""
+    admins = session.scalars(
+        select(Membership)
+        .where(Membership.organization_id == organization_id, Membership.role == ADMIN)
+        .with_for_update()
+    ).all()
+    if len(admins) < 2:
+        raise Conflict(
+            "last-admin", "The last Admin of an organisation stays; make somebody else Admin first."
+        )
+
+
+# ------------------------------------------------------------------------------------------- sessions
+
+
+def log_in(user: User, address: str, user_agent: str, organization_id: str | None = None) -> str | None:
+    """Starts a session and returns the token for its cookie; None for one who belongs to no organisation."""
+    chosen = select(Membership).where(Membership.user_id == user.id).order_by(Membership.created_at)
+    if organization_id is not None:
+        chosen = chosen.where(Membership.organization_id == organization_id)
+    membership = db.session.scalars(chosen.limit(1)).first()
     if membership is None:
         return None
-    token = secrets.token_urlsafe(32)
+    token = tokens.new()
     with writing() as session:
         session.execute(delete(LoginSession).where(LoginSession.expires_at < now()))
         session.add(
             LoginSession(
-                token_hash=_token_hash(token),
+                token_hash=tokens.digest(token),
                 user_id=user.id,
                 organization_id=membership.organization_id,
                 expires_at=now() + LOGIN_LASTS,
@@ -135,23 +228,55 @@ def log_in(user: User, address: str, user_agent: str) -> str | None:
 def visitor(token: str) -> Visitor | None:
     """Who holds a session's token: read anew on each request, so that a lowered role counts at once."""
     row = db.session.execute(
-        select(User, Organization, Membership.role)
+        select(User, Organization, Membership.role, LoginSession.last_seen_at)
         .join(LoginSession, LoginSession.user_id == User.id)
         .join(Organization, Organization.id == LoginSession.organization_id)
         .join(
             Membership,
             (Membership.user_id == User.id) & (Membership.organization_id == Organization.id),
         )
-        .where(LoginSession.token_hash == _token_hash(token), LoginSession.expires_at > now())
+        .where(LoginSession.token_hash == tokens.digest(token), LoginSession.expires_at > now())
     ).first()
-    return Visitor(row[0], row[1], row[2]) if row else None
+    if row is None:
+        return None
+    if row[3] < now() - SEEN_EVERY:
+        with writing() as session:
+            mine = update(LoginSession).where(LoginSession.token_hash == tokens.digest(token))
+            session.execute(mine.values(last_seen_at=now()))
+    return Visitor(row[0], row[1], row[2])
+
+
+def switch(token: str, organization_id: str) -> None:
+    """Turns a session to another organisation of the same person. Raises `NotFound` where they are no member."""
+    with writing() as session:
+        login = session.scalar(select(LoginSession).where(LoginSession.token_hash == tokens.digest(token)))
+        if login is None or session.get(Membership, (organization_id, login.user_id)) is None:
+            raise NotFound(
+                "organization-not-found", "There is no such organisation, or you are no member of it."
+            )
+        login.organization_id = organization_id
+
+
+def sessions_of(user: User) -> list[LoginSession]:
+    """A person's sessions, the last seen first."""
+    return list(
+        db.session.scalars(
+            select(LoginSession)
+            .where(LoginSession.user_id == user.id, LoginSession.expires_at > now())
+            .order_by(LoginSession.last_seen_at.desc())
+        )
+    )
+
+
+def end_session(user: User, session_id: str) -> None:
+    """Ends one of a person's own sessions."""
+    with writing() as session:
+        session.execute(
+            delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user.id)
+        )
 
 
 def log_out(token: str) -> None:
     """Ends a session; its cookie is worth nothing from then on."""
     with writing() as session:
-        session.execute(delete(LoginSession).where(LoginSession.token_hash == _token_hash(token)))
-
-
-def _token_hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+        session.execute(delete(LoginSession).where(LoginSession.token_hash == tokens.digest(token)))

@@ -42,7 +42,10 @@ ROUTES: dict[tuple[str, str], str | None] = {
     ("POST", "/api/keys"): ADMIN,
     ("GET", "/api/keys/<key_id>"): ADMIN,
     ("DELETE", "/api/keys/<key_id>"): ADMIN,
+    ("POST", "/api/keys/<key_id>/rotate"): ADMIN,
+    ("POST", "/api/keys/revoke-leaked"): None,
     ("GET", "/api/audit-logs"): ADMIN,
+    ("GET", "/api/audit-logs/export"): ADMIN,
     ("GET", "/api/openapi.json"): None,
 }
 """Method and URL rule to the scope that the route needs; None: open to everybody."""
@@ -55,7 +58,9 @@ ORGANIZATION_WIDE = frozenset(
         ("POST", "/api/keys"),
         ("GET", "/api/keys/<key_id>"),
         ("DELETE", "/api/keys/<key_id>"),
+        ("POST", "/api/keys/<key_id>/rotate"),
         ("GET", "/api/audit-logs"),
+        ("GET", "/api/audit-logs/export"),
     }
 )
 """Routes that concern the whole organisation: refused to keys limited to projects."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import secrets
 
 from apiflask import APIBlueprint
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 
-from server.access import keys, usage
+from server.access import keys, limits, usage
 from server.access.keys import Holder
+from server.access.limits import Allowance, Limit, TooMany
 from server.access.scopes import ORGANIZATION_WIDE, ROUTES, allows
 from server.api.errors import Denied
+from server.config import Settings
 from server.database import now
+
+GUESSES = Limit("unknown-key", 60, 60)
 
 api = APIBlueprint("api", __name__, url_prefix="/api")
 
@@ -26,6 +30,13 @@ def authenticate() -> None:
         return
     holder = _holder()
     g.holder = holder
+    settings: Settings = current_app.extensions["retestr"]
+    g.allowance = usage.allowance(settings.key_requests_per_minute, holder.window_count, holder.window_left_s)
+    if g.allowance.exceeded:
+        raise TooMany(
+            f"This key made more than {g.allowance.limit} requests in a minute; try again in {g.allowance.reset_s} s.",
+            g.allowance.reset_s,
+        )
     g.actor = holder.actor(request.remote_addr, g.request_id)
     if not allows(holder.scopes, scope):
         raise Denied(
@@ -51,6 +62,7 @@ def _holder() -> Holder:
         )
     holder = keys.find(key.strip())
     if holder is None:
+        _slow_down_guessing(key.strip())
         raise Denied(401, "key-invalid", "This API key is not known. Check that it was copied whole.")
     if holder.revoked_at is not None:
         raise Denied(401, "key-revoked", "This API key has been revoked. Create a new one.")
@@ -59,11 +71,26 @@ def _holder() -> Holder:
     return holder
 
 
+def _slow_down_guessing(key: str) -> None:
+    """Well-formed keys that nobody has are counted by address; others never reached the database."""
+    if keys.is_well_formed(key):
+        left = limits.hit(GUESSES, request.remote_addr or "")
+        if left.exceeded:
+            raise TooMany(
+                f"Too many unknown keys from this address; try again in {left.reset_s} s.", left.reset_s
+            )
+
+
 @api.after_request
 def count_usage(response: Response) -> Response:
     holder: Holder | None = g.get("holder")
     if holder is not None:
         usage.count(holder.id, response.status_code < 400)
+    allowance: Allowance | None = g.get("allowance")
+    if allowance is not None:
+        response.headers["RateLimit-Limit"] = str(allowance.limit)
+        response.headers["RateLimit-Remaining"] = str(max(0, allowance.remaining))
+        response.headers["RateLimit-Reset"] = str(allowance.reset_s)
     response.headers["X-Request-Id"] = g.get("request_id", "")
     response.headers.setdefault("Cache-Control", "no-store")
     return response

@@ -10,6 +10,7 @@ from flask import jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
+from server.access.limits import TooMany
 from server.problems import Conflict, Invalid, NotFound, Problem
 
 log = logging.getLogger("retestr.api")
@@ -41,17 +42,24 @@ def of_problem(problem: Problem) -> ResponseReturnValue:
     return shape(status, problem.code, problem.message, problem.details)
 
 
+def of_too_many(error: TooMany) -> ResponseReturnValue:
+    """A rate limit; says when to try again."""
+    answer = make_response(shape(429, "too-many-requests", error.message))
+    answer.headers["Retry-After"] = str(error.retry_after_s)
+    return answer
+
+
 def of_validation(error: HTTPError) -> ResponseReturnValue:
     """What pydantic found wrong with a body or a query: all of it, field by field."""
-    wrong = [
+    wrong: list[dict[str, str | None]] = [
         {"field": field, "message": message}
         if field != "_schema"
         else {"field": None, "message": "The body must be a JSON object."}
-        for fields in (error.detail or {}).values()
+        for fields in dict(error.detail or {}).values()
         for field, messages in fields.items()
         for message in messages
     ]
-    said = "; ".join(f"{w['field']}: {w['message']}" if w["field"] else w["message"] for w in wrong)
+    said = "; ".join(f"{w['field']}: {w['message']}" if w["field"] else f"{w['message']}" for w in wrong)
     return shape(error.status_code, "validation", f"The request is not valid. {said}", wrong)
 
 

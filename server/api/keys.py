@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
-from flask import g
+from flask import g, request
 from sqlalchemy import select
 
-from server.access import keys
+from server.access import keys, limits, mail, usage
+from server.access.limits import Limit, TooMany
 from server.api import shapes
 from server.api.blueprint import api
 from server.api.paging import page
-from server.database import db
+from server.api.views import optional_body
+from server.database import db, now
 from server.models import ApiKey
 from server.problems import Invalid, NotFound
+
+LEAK_REPORTS = Limit("leak-report", 30, 60)
 
 
 @api.get("/keys")
@@ -31,12 +36,50 @@ def list_keys(query: shapes.PageQuery) -> dict[str, Any]:
 @api.output(shapes.KeyCreated, 201, description="The key; `key` is shown this once.")
 def create_key(asked: shapes.KeyIn) -> dict[str, Any]:
     """Make an API key"""
-    if asked.expires_at is not None and asked.expires_at.tzinfo is None:
+    expires_at = asked.expires_at
+    if asked.expires_in_days is not None:
+        expires_at = now() + timedelta(days=asked.expires_in_days)
+    if expires_at is not None and expires_at.tzinfo is None:
         raise Invalid("key-invalid", "expiresAt needs a time zone, such as 2027-01-31T00:00:00Z.")
     row, key = keys.create(
-        g.holder.organization_id, asked.name, asked.scopes, g.actor, asked.expires_at, asked.project_ids
+        g.holder.organization_id,
+        asked.name,
+        asked.scopes,
+        g.actor,
+        expires_at,
+        asked.project_ids,
+        g.holder,
     )
     return {**_json(row), "key": key}
+
+
+@api.post("/keys/<key_id>/rotate")
+@api.output(shapes.KeyCreated, 201, description="The successor; `key` is shown this once.")
+def rotate_key(key_id: str) -> dict[str, Any]:
+    """Rotate an API key: a successor with the same rights, while the old key lives on for an overlap
+
+    The body is optional: `{"overlapHours": 24}`, from 0 to 720.
+    """
+    asked = optional_body(shapes.RotateIn)
+    row, key = keys.rotate(_named(key_id), g.actor, timedelta(hours=asked.overlap_hours), g.holder)
+    return {**_json(row), "key": key}
+
+
+@api.post("/keys/revoke-leaked")
+@api.input(shapes.LeakedIn, arg_name="asked")
+@api.output(shapes.LeakedOut)
+def revoke_leaked_key(asked: shapes.LeakedIn) -> dict[str, str]:
+    """Revoke a key that was found in the open
+
+    Needs no log-in: whoever holds a key may end it. Answers the same whether there was such a key or not.
+    """
+    left = limits.hit(LEAK_REPORTS, request.remote_addr or "")
+    if left.exceeded:
+        raise TooMany(f"Too many reports from this address; try again in {left.reset_s} s.", left.reset_s)
+    row = keys.revoke_leaked(asked.key.strip(), request.remote_addr, g.request_id)
+    if row is not None:
+        mail.tell_admins(row.organization_id, "leaked_key", name=row.name, hint=row.hint)
+    return {"status": "If this was a key, it is revoked."}
 
 
 @api.get("/keys/<key_id>")
@@ -62,4 +105,9 @@ def _named(key_id: str) -> ApiKey:
 
 
 def _json(key: ApiKey) -> dict[str, Any]:
-    return {name: getattr(key, name) for name in shapes.KeyOut.model_fields}
+    judgement = usage.judge(key, now())
+    derived = {"notes": list(judgement.notes), "requests_per_day": judgement.requests_per_day}
+    return {
+        **{name: getattr(key, name) for name in shapes.KeyOut.model_fields if name not in derived},
+        **derived,
+    }

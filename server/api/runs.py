@@ -10,7 +10,14 @@ from sqlalchemy import select
 from server.api import shapes
 from server.api.blueprint import api
 from server.api.paging import page
-from server.api.views import dashboard_url, project_named, run_named, snapshot_json, visible_projects
+from server.api.views import (
+    dashboard_url,
+    optional_body,
+    project_named,
+    run_named,
+    snapshot_json,
+    visible_projects,
+)
 from server.config import Settings
 from server.models import Run, Snapshot
 from server.problems import Invalid
@@ -112,14 +119,14 @@ def _decide(run_id: str, decision: str, reason: str | None) -> dict[str, Any]:
 @api.output(shapes.RunOut)
 def approve_run(run_id: str) -> dict[str, Any]:
     """Approve every change of a run that nobody has reviewed"""
-    return _decide(run_id, "APPROVED", optional_reason())
+    return _decide(run_id, "APPROVED", optional_body(shapes.ReviewIn).reason)
 
 
 @api.post("/runs/<run_id>/reject")
 @api.output(shapes.RunOut)
 def reject_run(run_id: str) -> dict[str, Any]:
     """Reject every change of a run that nobody has reviewed"""
-    return _decide(run_id, "REJECTED", optional_reason())
+    return _decide(run_id, "REJECTED", optional_body(shapes.ReviewIn).reason)
 
 
 def run_json(run: Run) -> dict[str, Any]:
@@ -131,13 +138,6 @@ def run_json(run: Run) -> dict[str, Any]:
         "url": dashboard_url(f"/runs/{run.id}"),
         "counts": {name: getattr(run, name) for name in names},
     }
-
-
-def optional_reason() -> str | None:
-    """The `reason` of a review's body; the body may be missing."""
-    if not request.get_data(cache=True):
-        return None
-    return shapes.ReviewIn.model_validate(request.get_json(force=True)).reason
 
 
 def _idempotency_key() -> str | None:

@@ -285,8 +285,29 @@ class KeyIn(Shape):
 
     name: Name = Field(examples=["GitHub Actions CI"])
     scopes: list[str] = Field(min_length=1, max_length=20, examples=[["run:read", "run:write"]])
-    expires_at: datetime | None = None
-    project_ids: list[str] | None = Field(None, max_length=1000)
+    expires_at: datetime | None = Field(None, description="When it ends; a past date is refused.")
+    expires_in_days: int | None = Field(None, ge=1, le=3650, description="Instead of `expiresAt`.")
+    project_ids: list[str] | None = Field(
+        None, max_length=1000, description="Limit it to these projects, by ID or slug."
+    )
+
+
+class RotateIn(Shape):
+    """How to rotate a key."""
+
+    overlap_hours: float = Field(24, ge=0, le=720, description="How long the old key lives on.")
+
+
+class LeakedIn(Shape):
+    """A key that was found in the open."""
+
+    key: str = Field(min_length=1, max_length=200)
+
+
+class LeakedOut(Shape):
+    """What everybody is answered who reports a key."""
+
+    status: str
 
 
 class KeyOut(Shape):
@@ -301,7 +322,14 @@ class KeyOut(Shape):
     created_at: datetime
     last_used_at: datetime | None
     request_count: int
+    requests_per_day: float = Field(description="Since its creation.")
     revoked_at: datetime | None
+    created_by: str
+    replaces_id: str | None = Field(description="The key that this one was rotated from.")
+    notes: list[str] = Field(
+        description="What to look at: revoked, expired, expiring (14 days), unused (never), stale (90 days), "
+        "overactive."
+    )
 
 
 class KeyPage(Page[KeyOut]):
@@ -350,4 +378,19 @@ class AuditPage(Page[AuditOut]):
 class AuditQuery(PageQuery):
     """Which events to list."""
 
+    action: str | None = Field(None, max_length=40, examples=["RUN_TRIGGER"])
+    actor: str | None = Field(None, max_length=254, description="Name or ID of who acted.")
+    target: str | None = Field(None, max_length=255, description="Name or ID of what was acted upon.")
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class AuditExportQuery(Shape):
+    """Which events to export, and how."""
+
+    format: Literal["jsonl", "csv"] = "jsonl"
     action: str | None = Field(None, max_length=40)
+    actor: str | None = Field(None, max_length=254)
+    target: str | None = Field(None, max_length=255)
+    since: datetime | None = None
+    until: datetime | None = None

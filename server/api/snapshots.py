@@ -9,8 +9,7 @@ from flask import Response, g
 from server.api import shapes
 from server.api.blueprint import api
 from server.api.openapi import binary
-from server.api.runs import optional_reason
-from server.api.views import image_answer, image_of, snapshot_json, snapshot_named
+from server.api.views import image_answer, image_of, optional_body, snapshot_json, snapshot_named
 from server.runs import review
 
 
@@ -33,7 +32,9 @@ def read_snapshot_image(snapshot_id: str, kind: str) -> Response:
 def approve_snapshot(snapshot_id: str) -> dict[str, Any]:
     """Approve a change: its image is the branch's new baseline"""
     snapshot = snapshot_named(snapshot_id)
-    return snapshot_json(review.review_snapshot(snapshot, "APPROVED", g.actor, optional_reason()))
+    return snapshot_json(
+        review.review_snapshot(snapshot, "APPROVED", g.actor, optional_body(shapes.ReviewIn).reason)
+    )
 
 
 @api.post("/snapshots/<snapshot_id>/reject")
@@ -41,4 +42,6 @@ def approve_snapshot(snapshot_id: str) -> dict[str, Any]:
 def reject_snapshot(snapshot_id: str) -> dict[str, Any]:
     """Reject a change"""
     snapshot = snapshot_named(snapshot_id)
-    return snapshot_json(review.review_snapshot(snapshot, "REJECTED", g.actor, optional_reason()))
+    return snapshot_json(
+        review.review_snapshot(snapshot, "REJECTED", g.actor, optional_body(shapes.ReviewIn).reason)
+    )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from flask import Response, current_app, g, make_response, request
+from pydantic import BaseModel, ValidationError
 
 from server.config import Settings
 from server.database import db
 from server.images import ImageMissing, open_store
 from server.models import Baseline, Project, Run, Snapshot
-from server.problems import NotFound
+from server.problems import Invalid, NotFound
 from server.runs import lifecycle, projects
 
 
@@ -52,6 +53,19 @@ def dashboard_url(path: str) -> str:
     """A dashboard page's full address."""
     settings: Settings = current_app.extensions["retestr"]
     return (settings.public_url or request.url_root).rstrip("/") + path
+
+
+B = TypeVar("B", bound=BaseModel)
+
+
+def optional_body(shape: type[B]) -> B:
+    """The body as a shape; a request without one gets the shape's defaults. Raises `Invalid`."""
+    try:
+        return shape.model_validate(request.get_json(force=True) if request.get_data(cache=True) else {})
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "body"
+        raise Invalid("validation", f"The request is not valid. {where}: {first['msg']}") from None
 
 
 def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:

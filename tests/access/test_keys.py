@@ -67,7 +67,7 @@ def test_through_the_api_a_key_is_shown_once_listed_and_revoked(world: World) ->
     listed = api.get(f"/keys/{made.json['id']}").json
     assert set(listed) == {
         "id", "name", "hint", "scopes", "projectIds", "expiresAt", "createdAt", "lastUsedAt", "requestCount",
-        "revokedAt",
+        "revokedAt", "createdBy", "replacesId", "notes", "requestsPerDay",
     }  # fmt: skip
     assert made.json["key"] not in api.get("/keys").text
     assert api.call("DELETE", f"/keys/{made.json['id']}").status_code == 204

@@ -21,19 +21,28 @@ def upgrade():
     sa.Column('height', sa.Integer(), nullable=False),
     sa.Column('size_bytes', sa.Integer(), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.PrimaryKeyConstraint('sha256')
+    sa.PrimaryKeyConstraint('sha256', name=op.f('pk_image'))
     )
+    op.create_table('limit_window',
+    sa.Column('name', sa.String(length=200), nullable=False),
+    sa.Column('ends_s', sa.Double(), nullable=False),
+    sa.Column('count', sa.Integer(), nullable=False),
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_limit_window'))
+    )
+    with op.batch_alter_table('limit_window', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_limit_window_ends_s'), ['ends_s'], unique=False)
+
     op.create_table('organization',
     sa.Column('name', sa.String(length=200), nullable=False),
     sa.Column('id', sa.String(length=24), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.PrimaryKeyConstraint('id'),
-    sa.UniqueConstraint('name')
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_organization')),
+    sa.UniqueConstraint('name', name=op.f('uq_organization_name'))
     )
     op.create_table('schedule',
     sa.Column('name', sa.String(length=40), nullable=False),
     sa.Column('due_s', sa.Double(), nullable=False),
-    sa.PrimaryKeyConstraint('name')
+    sa.PrimaryKeyConstraint('name', name=op.f('pk_schedule'))
     )
     op.create_table('user',
     sa.Column('email', sa.String(length=254), nullable=False),
@@ -41,8 +50,8 @@ def upgrade():
     sa.Column('password_hash', sa.String(length=255), nullable=True),
     sa.Column('id', sa.String(length=24), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.PrimaryKeyConstraint('id'),
-    sa.UniqueConstraint('email')
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_user')),
+    sa.UniqueConstraint('email', name=op.f('uq_user_email'))
     )
     op.create_table('api_key',
     sa.Column('organization_id', sa.String(length=24), nullable=False),
@@ -55,11 +64,17 @@ def upgrade():
     sa.Column('last_used_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('request_count', sa.Integer(), nullable=False),
     sa.Column('revoked_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('created_by', sa.String(length=254), nullable=False),
+    sa.Column('replaces_id', sa.String(length=24), nullable=True),
+    sa.Column('window_ends_s', sa.Double(), nullable=False),
+    sa.Column('window_count', sa.Integer(), nullable=False),
     sa.Column('id', sa.String(length=24), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], ),
-    sa.PrimaryKeyConstraint('id'),
-    sa.UniqueConstraint('key_hash')
+    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], name=op.f('fk_api_key_organization_id')),
+    sa.ForeignKeyConstraint(['replaces_id'], ['api_key.id'], name=op.f('fk_api_key_replaces_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_api_key')),
+    sa.UniqueConstraint('key_hash', name=op.f('uq_api_key_key_hash')),
+    sa.UniqueConstraint('replaces_id', name=op.f('uq_api_key_replaces_id'))
     )
     with op.batch_alter_table('api_key', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_api_key_organization_id'), ['organization_id'], unique=False)
@@ -78,11 +93,43 @@ def upgrade():
     sa.Column('target_name', sa.String(length=255), nullable=True),
     sa.Column('details', sa.JSON(), nullable=False),
     sa.Column('request_id', sa.String(length=64), nullable=True),
-    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], ),
-    sa.PrimaryKeyConstraint('id')
+    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], name=op.f('fk_audit_event_organization_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_audit_event'))
     )
     with op.batch_alter_table('audit_event', schema=None) as batch_op:
+        batch_op.create_index('audit_by_action', ['organization_id', 'action', 'id'], unique=False)
+        batch_op.create_index('audit_by_actor', ['organization_id', 'actor_name', 'id'], unique=False)
         batch_op.create_index('audit_by_organization', ['organization_id', 'id'], unique=False)
+        batch_op.create_index('audit_by_target', ['organization_id', 'target_id', 'id'], unique=False)
+
+    op.create_table('external_login',
+    sa.Column('provider', sa.String(length=40), nullable=False),
+    sa.Column('subject', sa.String(length=255), nullable=False),
+    sa.Column('user_id', sa.String(length=24), nullable=False),
+    sa.Column('email', sa.String(length=254), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['user.id'], name=op.f('fk_external_login_user_id')),
+    sa.PrimaryKeyConstraint('provider', 'subject', name=op.f('pk_external_login'))
+    )
+    with op.batch_alter_table('external_login', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_external_login_user_id'), ['user_id'], unique=False)
+
+    op.create_table('invitation',
+    sa.Column('token_hash', sa.String(length=64), nullable=False),
+    sa.Column('organization_id', sa.String(length=24), nullable=False),
+    sa.Column('email', sa.String(length=254), nullable=False),
+    sa.Column('role', sa.String(length=10), nullable=False),
+    sa.Column('invited_by', sa.String(length=254), nullable=False),
+    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('accepted_at', sa.DateTime(timezone=True), nullable=True),
+    sa.Column('id', sa.String(length=24), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], name=op.f('fk_invitation_organization_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_invitation')),
+    sa.UniqueConstraint('token_hash', name=op.f('uq_invitation_token_hash'))
+    )
+    with op.batch_alter_table('invitation', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_invitation_organization_id'), ['organization_id'], unique=False)
 
     op.create_table('login_session',
     sa.Column('token_hash', sa.String(length=64), nullable=False),
@@ -91,10 +138,13 @@ def upgrade():
     sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('address', sa.String(length=45), nullable=False),
     sa.Column('user_agent', sa.String(length=300), nullable=False),
+    sa.Column('last_seen_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('id', sa.String(length=24), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], ),
-    sa.ForeignKeyConstraint(['user_id'], ['user.id'], ),
-    sa.PrimaryKeyConstraint('token_hash')
+    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], name=op.f('fk_login_session_organization_id')),
+    sa.ForeignKeyConstraint(['user_id'], ['user.id'], name=op.f('fk_login_session_user_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_login_session')),
+    sa.UniqueConstraint('token_hash', name=op.f('uq_login_session_token_hash'))
     )
     with op.batch_alter_table('login_session', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_login_session_user_id'), ['user_id'], unique=False)
@@ -104,10 +154,21 @@ def upgrade():
     sa.Column('user_id', sa.String(length=24), nullable=False),
     sa.Column('role', sa.String(length=10), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], ),
-    sa.ForeignKeyConstraint(['user_id'], ['user.id'], ),
-    sa.PrimaryKeyConstraint('organization_id', 'user_id')
+    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], name=op.f('fk_membership_organization_id')),
+    sa.ForeignKeyConstraint(['user_id'], ['user.id'], name=op.f('fk_membership_user_id')),
+    sa.PrimaryKeyConstraint('organization_id', 'user_id', name=op.f('pk_membership'))
     )
+    op.create_table('password_reset',
+    sa.Column('token_hash', sa.String(length=64), nullable=False),
+    sa.Column('user_id', sa.String(length=24), nullable=False),
+    sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
+    sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
+    sa.ForeignKeyConstraint(['user_id'], ['user.id'], name=op.f('fk_password_reset_user_id')),
+    sa.PrimaryKeyConstraint('token_hash', name=op.f('pk_password_reset'))
+    )
+    with op.batch_alter_table('password_reset', schema=None) as batch_op:
+        batch_op.create_index(batch_op.f('ix_password_reset_user_id'), ['user_id'], unique=False)
+
     op.create_table('project',
     sa.Column('organization_id', sa.String(length=24), nullable=False),
     sa.Column('name', sa.String(length=200), nullable=False),
@@ -119,9 +180,9 @@ def upgrade():
     sa.Column('claimed_at_s', sa.Double(), nullable=False),
     sa.Column('id', sa.String(length=24), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], ),
-    sa.PrimaryKeyConstraint('id'),
-    sa.UniqueConstraint('organization_id', 'slug')
+    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], name=op.f('fk_project_organization_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_project')),
+    sa.UniqueConstraint('organization_id', 'slug', name=op.f('uq_project_organization_id_slug'))
     )
     op.create_table('run',
     sa.Column('organization_id', sa.String(length=24), nullable=False),
@@ -150,10 +211,10 @@ def upgrade():
     sa.Column('flaky', sa.Integer(), nullable=False),
     sa.Column('id', sa.String(length=24), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], ),
-    sa.ForeignKeyConstraint(['project_id'], ['project.id'], ),
-    sa.PrimaryKeyConstraint('id'),
-    sa.UniqueConstraint('project_id', 'number')
+    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], name=op.f('fk_run_organization_id')),
+    sa.ForeignKeyConstraint(['project_id'], ['project.id'], name=op.f('fk_run_project_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_run')),
+    sa.UniqueConstraint('project_id', 'number', name=op.f('uq_run_project_id_number'))
     )
     with op.batch_alter_table('run', schema=None) as batch_op:
         batch_op.create_index('run_by_organization', ['organization_id', 'id'], unique=False)
@@ -179,10 +240,10 @@ def upgrade():
     sa.Column('approved_by', sa.String(length=200), nullable=True),
     sa.Column('id', sa.String(length=24), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['image'], ['image.sha256'], ),
-    sa.ForeignKeyConstraint(['project_id'], ['project.id'], ),
-    sa.ForeignKeyConstraint(['run_id'], ['run.id'], ),
-    sa.PrimaryKeyConstraint('id')
+    sa.ForeignKeyConstraint(['image'], ['image.sha256'], name=op.f('fk_baseline_image')),
+    sa.ForeignKeyConstraint(['project_id'], ['project.id'], name=op.f('fk_baseline_project_id')),
+    sa.ForeignKeyConstraint(['run_id'], ['run.id'], name=op.f('fk_baseline_run_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_baseline'))
     )
     with op.batch_alter_table('baseline', schema=None) as batch_op:
         batch_op.create_index('baseline_by_image', ['image'], unique=False)
@@ -198,9 +259,9 @@ def upgrade():
     sa.Column('deaths', sa.Integer(), nullable=False),
     sa.Column('done', sa.Boolean(), nullable=False),
     sa.Column('id', sa.String(length=24), nullable=False),
-    sa.ForeignKeyConstraint(['project_id'], ['project.id'], ),
-    sa.ForeignKeyConstraint(['run_id'], ['run.id'], ),
-    sa.PrimaryKeyConstraint('id')
+    sa.ForeignKeyConstraint(['project_id'], ['project.id'], name=op.f('fk_chunk_project_id')),
+    sa.ForeignKeyConstraint(['run_id'], ['run.id'], name=op.f('fk_chunk_run_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_chunk'))
     )
     with op.batch_alter_table('chunk', schema=None) as batch_op:
         batch_op.create_index('chunk_lease', ['done', 'lease_until_s'], unique=False)
@@ -213,9 +274,9 @@ def upgrade():
     sa.Column('request_hash', sa.String(length=64), nullable=False),
     sa.Column('run_id', sa.String(length=24), nullable=False),
     sa.Column('created_at', sa.DateTime(timezone=True), nullable=False),
-    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], ),
-    sa.ForeignKeyConstraint(['run_id'], ['run.id'], ),
-    sa.PrimaryKeyConstraint('organization_id', 'key')
+    sa.ForeignKeyConstraint(['organization_id'], ['organization.id'], name=op.f('fk_idempotency_organization_id')),
+    sa.ForeignKeyConstraint(['run_id'], ['run.id'], name=op.f('fk_idempotency_run_id')),
+    sa.PrimaryKeyConstraint('organization_id', 'key', name=op.f('pk_idempotency'))
     )
     op.create_table('snapshot',
     sa.Column('run_id', sa.String(length=24), nullable=False),
@@ -248,13 +309,13 @@ def upgrade():
     sa.Column('reviewed_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('review_reason', sa.Text(), nullable=True),
     sa.Column('id', sa.String(length=24), nullable=False),
-    sa.ForeignKeyConstraint(['baseline_id'], ['baseline.id'], ),
-    sa.ForeignKeyConstraint(['chunk_id'], ['chunk.id'], ),
-    sa.ForeignKeyConstraint(['difference'], ['image.sha256'], ),
-    sa.ForeignKeyConstraint(['image'], ['image.sha256'], ),
-    sa.ForeignKeyConstraint(['project_id'], ['project.id'], ),
-    sa.ForeignKeyConstraint(['run_id'], ['run.id'], ),
-    sa.PrimaryKeyConstraint('id')
+    sa.ForeignKeyConstraint(['baseline_id'], ['baseline.id'], name=op.f('fk_snapshot_baseline_id')),
+    sa.ForeignKeyConstraint(['chunk_id'], ['chunk.id'], name=op.f('fk_snapshot_chunk_id')),
+    sa.ForeignKeyConstraint(['difference'], ['image.sha256'], name=op.f('fk_snapshot_difference')),
+    sa.ForeignKeyConstraint(['image'], ['image.sha256'], name=op.f('fk_snapshot_image')),
+    sa.ForeignKeyConstraint(['project_id'], ['project.id'], name=op.f('fk_snapshot_project_id')),
+    sa.ForeignKeyConstraint(['run_id'], ['run.id'], name=op.f('fk_snapshot_run_id')),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_snapshot'))
     )
     with op.batch_alter_table('snapshot', schema=None) as batch_op:
         batch_op.create_index(batch_op.f('ix_snapshot_chunk_id'), ['chunk_id'], unique=False)

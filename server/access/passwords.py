@@ -1,0 +1,150 @@
+"""Passwords: which are good enough, how they are kept, checked, changed and reset."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import timedelta
+from functools import cache
+
+from sqlalchemy import delete, select
+from werkzeug.security import check_password_hash, generate_password_hash
+
+from server.access import limits, tokens
+from server.access.limits import Limit, TooMany
+from server.database import db, now, writing
+from server.models import LoginSession, PasswordReset, User
+from server.problems import Invalid
+
+MIN_LENGTH, MAX_LENGTH = 12, 200
+RESET_LASTS = timedelta(hours=1)
+BY_ADDRESS = Limit("login-address", 30, 900)
+BY_PERSON_AND_ADDRESS = Limit("login-person-address", 8, 900)
+BY_PERSON = Limit("login-person", 60, 900)
+RESETS = Limit("password-reset", 5, 3600)
+
+
+def hashed(password: str, *about: str) -> str:
+    """A password as it is kept: Werkzeug's scrypt.
+
+    Raises `Invalid` for one that is short, long, or easy to guess by zxcvbn's estimate (Wheeler, USENIX
+    Security 2016); `about` are words that belong to the person, such as their address.
+    """
+    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
+        raise Invalid(
+            "password-invalid",
+            f"The password has {len(password)} characters; use {MIN_LENGTH} to {MAX_LENGTH}.",
+        )
+    from zxcvbn import zxcvbn  # 100 ms of word lists, only needed here
+
+    guess = zxcvbn(password, user_inputs=[part for text in about for part in (text, *text.split("@"))])
+    if guess["score"] < 2:
+        why = guess["feedback"]["warning"] or "This password is easy to guess"
+        raise Invalid(
+            "password-invalid", f"{why.rstrip('.')}. Use several unrelated words, or a password manager."
+        )
+    return generate_password_hash(password)
+
+
+def check(email: str, password: str, address: str) -> User | None:
+    """The person with that email address and password; the same time is taken where there is none.
+
+    Slows an attacker down without locking out the owner: failures count for the address, for person and address
+    together, and for the person, the last only against addresses where the person has no session. Raises `TooMany`.
+    """
+    email = email.strip().lower()
+    user = _user(email)
+    counted = [(BY_ADDRESS, address), (BY_PERSON_AND_ADDRESS, f"{email} {address}")]
+    if user is None or not _is_known(user, address):
+        counted.append((BY_PERSON, email))
+    for limit, who in counted:
+        left = limits.look(limit, who)
+        if left.remaining <= 0:
+            minutes = max(1, round(left.reset_s / 60))
+            raise TooMany(f"Too many failed log-ins; try again in {minutes} minutes.", left.reset_s)
+    stored = user.password_hash if user and user.password_hash else _nobodys_hash()
+    if check_password_hash(stored, password[: MAX_LENGTH + 1]) and user is not None and user.password_hash:
+        limits.forget(BY_PERSON_AND_ADDRESS, f"{email} {address}")
+        return user
+    for limit, who in counted:
+        limits.hit(limit, who)
+    return None
+
+
+def change(user: User, old: str, new: str, keep_session: str | None) -> None:
+    """Sets a new password; every other session of the person ends. Raises `Invalid`."""
+    if user.password_hash is not None and not check_password_hash(user.password_hash, old):
+        raise Invalid("password-wrong", "The current password is not right.")
+    _set(user, new, keep_session)
+
+
+def begin_reset(email: str, address: str) -> tuple[User, str] | None:
+    """The person and the token of a link that sets a new password, once, within an hour; None for nobody.
+
+    Raises `TooMany`; callers answer the same whether there is such a person or not.
+    """
+    left = limits.hit(RESETS, address)
+    if left.exceeded:
+        raise TooMany("Too many requests for a new password; try again later.", left.reset_s)
+    user = _user(email.strip().lower())
+    return (user, make_reset(user)) if user is not None else None
+
+
+def make_reset(user: User) -> str:
+    """The token of a link that sets a new password."""
+    token = tokens.new()
+    with writing() as session:
+        session.execute(delete(PasswordReset).where(PasswordReset.expires_at < now()))
+        session.add(
+            PasswordReset(token_hash=tokens.digest(token), user_id=user.id, expires_at=now() + RESET_LASTS)
+        )
+    return token
+
+
+def who_resets(token: str) -> User | None:
+    """The person whom a reset's token is for; None for one that is used, expired or unknown."""
+    return db.session.scalar(
+        select(User)
+        .join(PasswordReset, PasswordReset.user_id == User.id)
+        .where(PasswordReset.token_hash == tokens.digest(token), PasswordReset.expires_at > now())
+    )
+
+
+def reset(token: str, password: str) -> User:
+    """Sets a new password and ends every session of the person. Raises `Invalid`."""
+    with writing():
+        user = who_resets(token)
+        if user is None:
+            raise Invalid("reset-invalid", "This link is used or has expired; ask for a new one.")
+        _set(user, password, None)
+    return user
+
+
+def _set(user: User, password: str, keep_session: str | None) -> None:
+    new_hash = hashed(password, user.email, user.name)
+    with writing() as session:
+        session.refresh(user)
+        user.password_hash = new_hash
+        session.execute(delete(PasswordReset).where(PasswordReset.user_id == user.id))
+        others = LoginSession.token_hash != tokens.digest(keep_session or "")
+        session.execute(delete(LoginSession).where(LoginSession.user_id == user.id, others))
+
+
+def _user(email: str) -> User | None:
+    known = email.isprintable() and len(email) <= 254  # a database may refuse NUL
+    return db.session.scalar(select(User).where(User.email == email)) if known else None
+
+
+def _is_known(user: User, address: str) -> bool:
+    return (
+        db.session.scalar(
+            select(LoginSession.id)
+            .where(LoginSession.user_id == user.id, LoginSession.address == address)
+            .limit(1)
+        )
+        is not None
+    )
+
+
+@cache
+def _nobodys_hash() -> str:
+    return generate_password_hash(secrets.token_hex(16))
