@@ -15,12 +15,12 @@ import click
 from apiflask import APIFlask
 
 from server import create_app, doctor, migrations, supervisor
-from server.access import keys, people
+from server.access import keys, people, usage
 from server.access.audit import CLI
 from server.access.scopes import SCOPES
 from server.config import SettingError, Settings, load, table
-from server.database import db
-from server.models import Organization
+from server.database import db, now
+from server.models import ApiKey, Organization
 from server.problems import Problem
 from server.runs import projects
 from server.runs.suite import SuiteError, json_schema, parse
@@ -193,6 +193,41 @@ def key_create(
             click.echo(f"{secret}\nKeep it now: nobody can read it again.")
 
 
+@key.command("list")
+@click.option("--organization", required=True, help="Name or ID of the organisation.")
+def key_list(organization: str) -> None:
+    """List API keys: ID, hint, name, last use, request count, what to look at."""
+    with _ready().app_context():
+        for row in keys.listed(_organization(organization).id):
+            used = f"{row.last_used_at:%Y-%m-%d %H:%M:%S}" if row.last_used_at else "never"
+            notes = ", ".join(usage.judge(row, now()).notes)
+            click.echo(f"{row.id}  {row.hint}  {row.request_count:>9}  {used:<19}  {row.name}  {notes}")
+
+
+@key.command("revoke")
+@click.argument("key_id")
+def key_revoke(key_id: str) -> None:
+    """Revoke an API key: it is refused from the next request on."""
+    with _ready().app_context():
+        row = _key(key_id)
+        keys.revoke(row, CLI)
+        click.echo(f"{row.name!r} ({row.hint}) is revoked.")
+
+
+@key.command("rotate")
+@click.argument("key_id")
+@click.option("--overlap-hours", default=24.0, show_default=True, help="How long the old key lives on.")
+@click.option("--json", "as_json", is_flag=True, help="Print id and key on one line.")
+def key_rotate(key_id: str, overlap_hours: float, as_json: bool) -> None:
+    """Make a key's successor and print it, this once."""
+    with _ready().app_context():
+        row, secret = keys.rotate(_key(key_id), CLI, timedelta(hours=overlap_hours))
+        if as_json:
+            click.echo(json.dumps({"keyId": row.id, "key": secret}))
+        else:
+            click.echo(f"{secret}\nKeep it now: nobody can read it again.")
+
+
 # ------------------------------------------------------------------------------------------- suites
 
 
@@ -232,6 +267,13 @@ def _organization(name: str) -> Organization:
     if organization is None:
         raise click.ClickException(f"There is no organisation {name!r}; make it with `retestr init`.")
     return organization
+
+
+def _key(key_id: str) -> ApiKey:
+    row = db.session.get(ApiKey, key_id)
+    if row is None:
+        raise click.ClickException(f"There is no API key {key_id!r}; `retestr key list` shows them.")
+    return row
 
 
 def _expiry(text: str) -> datetime:

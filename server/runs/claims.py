@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from server.database import clock_s, db, now, writing
+from server.database import clock_s, db, writing
 from server.models import Chunk, Project, Run, Schedule, Snapshot
 from server.runs import lifecycle
 from server.runs.lifecycle import UNFINISHED, execute
@@ -162,5 +162,5 @@ def _due(session: Session, name: str, every_s: float) -> bool:
     if execute(session, mine.values(due_s=clock_s() + every_s)):
         return True
     if session.get(Schedule, name) is None:
-        session.add(Schedule(name=name, due_s=now().timestamp()))
+        session.add(Schedule(name=name, due_s=0.0))
     return False
