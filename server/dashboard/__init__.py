@@ -1,0 +1,116 @@
+"""The dashboard: HTTP and HTML around `runs` and `access`. One small file per page; who may come in is checked here."""
+
+from __future__ import annotations
+
+from apiflask import APIBlueprint
+from flask import Flask, Response, flash, redirect, request
+from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import CSRFError, CSRFProtect
+
+from server.access import people
+from server.dashboard import (
+    account,
+    audit_logs,
+    errors,
+    formats,
+    invitations,
+    keys,
+    login,
+    marks,
+    members,
+    organization,
+    passwords,
+    projects,
+    runs,
+    snapshots,
+)
+from server.dashboard.assets import asset
+from server.dashboard.security import security_headers
+from server.dashboard.visitors import Refused, let_in
+from server.problems import Conflict, Invalid, NotFound, Problem
+
+__all__ = ["register", "security_headers"]
+
+csrf = CSRFProtect()
+PAGES = (
+    login,
+    passwords,
+    invitations,
+    projects,
+    runs,
+    snapshots,
+    members,
+    keys,
+    audit_logs,
+    organization,
+    account,
+)
+
+
+def register(app: Flask) -> None:
+    """Adds the pages, their static files and what protects them."""
+    app.config.update(
+        WTF_CSRF_CHECK_DEFAULT=False,  # the API has keys instead; `_protect` checks the dashboard's forms
+        WTF_CSRF_SSL_STRICT=False,  # pages that hold a secret send no Referer; `_protect` looks at Sec-Fetch-Site
+        WTF_CSRF_TIME_LIMIT=None,  # as long as the session: a review may stay open over night
+        PERMANENT_SESSION_LIFETIME=people.LOGIN_LASTS,
+        SESSION_REFRESH_EACH_REQUEST=False,  # else every image would carry a new cookie
+    )
+    csrf.init_app(app)
+    pages = APIBlueprint(
+        "dashboard",
+        __name__,
+        template_folder="templates",
+        static_folder="static",
+        static_url_path="/static",
+        enable_openapi=False,
+    )
+    pages.before_request(_protect)
+    pages.before_request(let_in)
+    pages.after_request(_seal)
+    for page in PAGES:
+        page.add_to(pages)
+    pages.register_error_handler(Problem, _problem)
+    pages.register_error_handler(CSRFError, _stale_form)
+    app.register_blueprint(pages)
+    formats.register(app)
+    app.jinja_env.globals.update(asset=asset, marks=marks.MARKS, organizations=organization.to_switch_to)
+
+
+def _protect() -> None:
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            raise CSRFError("the form is another site's")
+        csrf.protect()
+
+
+def _seal(response: Response) -> Response:
+    if request.endpoint == "dashboard.static":
+        pinned = "v" in request.args and response.status_code == 200
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if pinned else "no-cache"
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        return response
+    return security_headers(response)
+
+
+def _problem(problem: Problem) -> ResponseReturnValue:
+    if isinstance(problem, Conflict) and request.method == "POST" and (back := login.local(request.referrer)):
+        flash(problem.message, "notice")
+        return redirect(back, 303)
+    for kind, status, title in (
+        (NotFound, 404, "Not found"),
+        (Invalid, 422, "This cannot be used"),
+        (Conflict, 409, "This is not possible now"),
+        (Refused, 403, "Your role does not allow this"),
+    ):
+        if isinstance(problem, kind):
+            return errors.page(status, title, problem.message)
+    return errors.page(400, "This is not possible", problem.message)
+
+
+def _stale_form(error: CSRFError) -> ResponseReturnValue:
+    return errors.page(
+        400,
+        "This form is no longer valid",
+        "It was loaded before you logged in, or cookies are blocked. Go back, reload the page and send it again.",
+    )

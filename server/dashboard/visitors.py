@@ -1,0 +1,138 @@
+"""Who is visiting: `g.visitor` on each request, the way to the log-in page, and what a role may not do."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import Response, g, make_response, redirect, request, session, url_for
+
+from server.access import people
+from server.access.audit import Actor
+from server.access.people import ADMIN, EDITOR, VIEWER, Visitor
+from server.problems import Problem
+
+ROLES: dict[tuple[str, str], str | None] = {
+    ("GET", "static"): None,
+    ("GET", "log_in"): None,
+    ("POST", "log_in"): None,
+    ("GET", "forgot_password"): None,
+    ("POST", "forgot_password"): None,
+    ("GET", "reset_password"): None,
+    ("POST", "reset_password"): None,
+    ("GET", "accept_invitation"): None,
+    ("POST", "accept_invitation"): None,
+    ("POST", "log_out"): VIEWER,
+    ("POST", "switch_organization"): VIEWER,
+    ("GET", "list_projects"): VIEWER,
+    ("GET", "show_project"): VIEWER,
+    ("GET", "new_project"): EDITOR,
+    ("POST", "new_project"): EDITOR,
+    ("GET", "suite"): VIEWER,
+    ("POST", "suite"): EDITOR,
+    ("GET", "cancel_all"): EDITOR,
+    ("POST", "cancel_all"): EDITOR,
+    ("GET", "show_run"): VIEWER,
+    ("GET", "run_row"): VIEWER,
+    ("GET", "run_progress"): VIEWER,
+    ("POST", "cancel_run"): EDITOR,
+    ("GET", "review_run"): EDITOR,
+    ("POST", "review_run"): EDITOR,
+    ("GET", "snapshot_image"): VIEWER,
+    ("POST", "review_snapshot"): EDITOR,
+    ("GET", "api_keys"): ADMIN,
+    ("POST", "api_keys"): ADMIN,
+    ("GET", "rotate_key"): ADMIN,
+    ("POST", "rotate_key"): ADMIN,
+    ("GET", "revoke_key"): ADMIN,
+    ("POST", "revoke_key"): ADMIN,
+    ("GET", "members"): VIEWER,
+    ("POST", "change_role"): ADMIN,
+    ("GET", "remove_member"): ADMIN,
+    ("POST", "remove_member"): ADMIN,
+    ("GET", "leave_organization"): VIEWER,
+    ("POST", "leave_organization"): VIEWER,
+    ("GET", "make_reset_link"): ADMIN,
+    ("POST", "make_reset_link"): ADMIN,
+    ("POST", "invite"): ADMIN,
+    ("POST", "withdraw_invitation"): ADMIN,
+    ("GET", "audit_logs"): ADMIN,
+    ("GET", "export_audit_logs"): ADMIN,
+    ("GET", "organization"): ADMIN,
+    ("POST", "organization"): ADMIN,
+    ("GET", "account"): VIEWER,
+    ("POST", "rename_account"): VIEWER,
+    ("POST", "change_password"): VIEWER,
+    ("POST", "end_session"): VIEWER,
+    ("POST", "end_other_sessions"): VIEWER,
+}
+"""Method and endpoint to the role that they need, checked before each view; None: open to everybody."""
+
+
+class Refused(Problem):
+    """The visitor's role does not allow it."""
+
+
+def let_in() -> Response | None:
+    """Finds out who is visiting and whether their role suffices (else `Refused`).
+
+    Those who are not logged in are sent to the log-in page, and back afterwards.
+    """
+    if request.endpoint == "dashboard.static":
+        return None
+    recognise()
+    role = role_needed(request.method, request.endpoint or "")
+    if role is None:
+        return None
+    if g.visitor is not None:
+        needs(role)
+        return None
+    if request.headers.get("HX-Request"):
+        answer = make_response("", 401)
+        page = urlsplit(request.headers.get("HX-Current-URL", ""))
+        answer.headers["HX-Redirect"] = url_for("dashboard.log_in", next=_address(page.path, page.query))
+        return answer
+    back = _address(request.path, request.query_string.decode()) if request.method == "GET" else None
+    if back == "/":
+        back = None
+    return make_response(redirect(url_for("dashboard.log_in", next=back), 303))
+
+
+def role_needed(method: str, endpoint: str) -> str | None:
+    """The role that a request needs; None where it is open to everybody. A route without an entry is a KeyError."""
+    method = "GET" if method in ("HEAD", "OPTIONS") else method
+    return ROLES[method, endpoint.removeprefix("dashboard.")]
+
+
+def recognise() -> Visitor | None:
+    """Sets `g.visitor` from the session cookie and returns it."""
+    token = session.get("token")
+    visitor = people.visitor(token) if isinstance(token, str) else None
+    g.visitor = visitor
+    return visitor
+
+
+def actor() -> Actor:
+    """The visitor as the one who acts, for the audit log."""
+    visitor: Visitor = g.visitor
+    return visitor.actor(request.remote_addr, request.headers.get("X-Request-Id", "")[:64] or None)
+
+
+def organization_id() -> str:
+    """The organisation that the visitor is logged in to."""
+    visitor: Visitor = g.visitor
+    return visitor.organization.id
+
+
+def needs(role: str) -> None:
+    """Raises `Refused` where the visitor's role is lower than that one."""
+    visitor: Visitor = g.visitor
+    if not visitor.may(role):
+        raise Refused(
+            "role-too-low",
+            f"This needs the role {role}, and yours in {visitor.organization.name} is {visitor.role}. "
+            "Ask an Admin of the organisation.",
+        )
+
+
+def _address(path: str, query: str) -> str:
+    return f"{path}?{query}" if query else path

@@ -1,0 +1,38 @@
+"""/projects/<slug>/suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from server.models import Project
+from tests.dashboard.conftest import Site, suite_of
+
+PATH = "/projects/tea-shop/suite"
+
+
+def test_an_editor_changes_the_suite(site: Site) -> None:
+    visitor = site.visit(site.editor)
+    answer = visitor.send(PATH, {"suite": suite_of(["Journal"]).replace("\n", "\r\n")})
+    assert (answer.status_code, answer.location) == (303, PATH)
+    assert site.get(Project, site.shop.id).suite == suite_of(["Journal"])
+    assert "The suite is saved." in visitor.page(PATH)
+
+
+def test_what_is_wrong_is_shown_at_its_line_and_the_stored_suite_stays(
+    site: Site, text_of: Callable[[str], str]
+) -> None:
+    wrong = "baseUrl: https://a.example\ntests:\n  - name: Home\n    path: [\n"
+    answer = site.visit().send(PATH, {"suite": wrong})
+    assert answer.status_code == 422
+    assert "The suite is not saved" in answer.text
+    assert 'data-line="' in answer.text
+    assert "path: [" in answer.text
+    assert site.get(Project, site.shop.id).suite == suite_of(["Home", "Prices"])
+    empty = site.visit().send(PATH, {"suite": "  "})
+    assert empty.status_code == 422
+
+
+def test_a_viewer_reads_it(site: Site, text_of: Callable[[str], str]) -> None:
+    page = site.visit(site.viewer).page(PATH)
+    assert "<textarea" not in page
+    assert "name: Prices" in text_of(page)
