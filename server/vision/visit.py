@@ -35,6 +35,9 @@ SLICES_BEFORE_MS = (125,) * 4
 SLICES_AFTER_MS = (250,) * 4
 STOP_MS = 128
 TICK_MS = 30
+QUANTUM_MS = (
+    4000  # a step or wait that takes less real time, on however busy a machine, takes this much virtual time
+)
 QUIET_S = 0.05
 FRAME_S = 3.0  # how long one embedded frame may take over one slice of time
 LOAD_ALL_MS = 5000
@@ -148,7 +151,7 @@ class Visit:
 
     @contextlib.asynccontextmanager
     async def _time_passing(self) -> AsyncIterator[None]:
-        """Let the page's clock run while something is waited for, then bring it to a whole second."""
+        """Let the page's clock run while something is waited for, then bring it to where it always ends."""
 
         async def tick() -> None:
             while True:
@@ -166,7 +169,7 @@ class Visit:
         await self.traffic.idle()
         await self._tab.wait_for_load_state("load")
         with contextlib.suppress(BrowserError):
-            await self._in_every_frame("align")
+            await self._in_every_frame("align", QUANTUM_MS)
 
     async def _freeze(self) -> None:
         pointed = any(step.action in ("click", "hover") for step in self._page.steps)
