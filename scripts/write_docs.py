@@ -34,7 +34,8 @@ def written(text: str) -> str:
     """A document with its tables as the code has them."""
     for name, make in TABLES.items():
         pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
-        text = re.sub(pattern, lambda found, made=make(): found[1] + made + found[2], text, flags=re.DOTALL)
+        made = make().replace("\\", "\\\\")
+        text = re.sub(pattern, rf"\g<1>{made}\g<2>", text, flags=re.DOTALL)
     return text
 
 

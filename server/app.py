@@ -7,7 +7,8 @@ from typing import Any
 
 from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
-from flask import Request, make_response, request
+from flask import Flask, Request, make_response, request
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import BadRequest, HTTPException
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -17,7 +18,7 @@ from server.access.limits import TooMany
 from server.api import errors
 from server.config import Settings, load
 from server.dashboard import errors as pages
-from server.database import db, prepare
+from server.database import db, give_back, prepare
 from server.problems import Problem
 
 
@@ -30,8 +31,15 @@ class _Request(Request):
             raise BadRequest from None
 
 
+class _Sessions(SecureCookieSessionInterface):
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """None for the API: it knows keys, not cookies, and reading one takes time."""
+        return None if request.path.startswith("/api/") else super().open_session(app, request)
+
+
 class _App(APIFlask):
     request_class = _Request
+    session_interface = _Sessions()
 
 
 def build(settings: Settings | None = None) -> APIFlask:
@@ -49,6 +57,7 @@ def build(settings: Settings | None = None) -> APIFlask:
     app.extensions["retestr"] = settings
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database,
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": settings.web_threads, "max_overflow": settings.web_threads},
         SECRET_KEY=settings.session_secret(),
         MAX_CONTENT_LENGTH=settings.max_body_bytes,
         SESSION_COOKIE_NAME="retestr",
@@ -56,6 +65,7 @@ def build(settings: Settings | None = None) -> APIFlask:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https://"),
         DESCRIPTION="Visual regression testing that a CI pipeline drives with an API key.",
+        PROVIDE_AUTOMATIC_OPTIONS=False,  # there is nothing to negotiate: no page of another site may call the API
         AUTO_OPERATION_ID=True,
         AUTO_404_RESPONSE=False,
         AUTO_VALIDATION_ERROR_RESPONSE=False,
@@ -70,6 +80,7 @@ def build(settings: Settings | None = None) -> APIFlask:
     db.init_app(app)
     with app.app_context():
         prepare(db.engine)
+    app.teardown_appcontext(give_back)
     api.register(app)
     dashboard.register(app)
     app.register_blueprint(health.pages)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -66,25 +66,51 @@ def _ready() -> APIFlask:
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, help="Port to listen on.")
-@click.option("--no-worker", is_flag=True, help="Only the web server; workers run elsewhere.")
-def serve(host: str, port: int, no_worker: bool) -> None:
-    """Run the server: web and, unless told otherwise, one embedded worker."""
+@click.option(
+    "--worker/--no-worker",
+    "with_worker",
+    default=None,
+    help="Whether to run an embedded worker; unless told, one runs where no broker is set.",
+)
+def serve(host: str, port: int, with_worker: bool | None) -> None:
+    """Run the server: web and, where no broker is set, one embedded worker."""
     settings: Settings = _ready().extensions["retestr"]
-    if not no_worker and browsers.find_browser(settings.browser or None) is None:
+    if with_worker is None:
+        with_worker = not settings.broker_url
+    if with_worker and browsers.find_browser(settings.browser or None) is None:
         click.echo(
             f"Warning: runs will end in ERROR, for there is no browser. {browsers.install_hint()}", err=True
         )
     shown = "localhost" if host in ("0.0.0.0", "::", "127.0.0.1") else host  # noqa: S104
     click.echo(f"retestr {version('retestr')} on {settings.public_url or f'http://{shown}:{port}'}")
     click.echo(f"Data in {settings.data.resolve()}. Stop with Ctrl-C.")
-    sys.exit(supervisor.serve(settings, host, port, with_worker=not no_worker))
+    sys.exit(supervisor.serve(settings, host, port, with_worker=with_worker))
 
 
 @main.command()
-def worker() -> None:
-    """Run one more worker, beside `retestr serve --no-worker` or another worker."""
-    _ready()
-    sys.exit(subprocess.call([sys.executable, "-m", "server.worker"]))
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="With a broker: processes, each with a browser and working one chunk of a run.",
+)
+def worker(concurrency: int) -> None:
+    """Run one more worker, on this machine or another: a Celery worker where a broker is set."""
+    settings: Settings = _ready().extensions["retestr"]
+    environment = dict(os.environ)
+    arguments = ["-m", "server.worker"]
+    if settings.broker_url:
+        arguments = [
+            "-m", "celery", "--app", "server.celery_app", "worker", "--hostname", f"retestr-{os.getpid()}@%h",
+            "--concurrency", str(concurrency), "--loglevel", "warning", "--without-gossip", "--without-mingle",
+        ]  # fmt: skip
+        # Has Celery finish within `worker_soft_shutdown_timeout` on SIGTERM and give back the rest.
+        environment["REMAP_SIGTERM"] = "SIGQUIT"
+        if not settings.pages_at_once:
+            pages = max(1, 2 * (os.cpu_count() or 1) // concurrency)
+            environment["RETESTR_PAGES_AT_ONCE"] = str(pages)
+    os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606 - signals reach the worker
 
 
 @main.command()

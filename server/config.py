@@ -63,6 +63,27 @@ class Settings:
     trusted_proxies: int = _setting(
         0, "Reverse proxies in front of the server whose X-Forwarded headers count."
     )
+    github_client_id: str = _setting(
+        "",
+        "Client ID of a GitHub OAuth app with the callback `/login/with/github/callback`; empty: no GitHub.",
+    )
+    github_client_secret: str = _setting("", "The GitHub OAuth app's secret.", secret=True)
+    github_url: str = _setting("https://github.com", "Address of a GitHub Enterprise server.")
+    google_client_id: str = _setting(
+        "", "Client ID at Google with the callback `/login/with/google/callback`; empty: no Google."
+    )
+    google_client_secret: str = _setting("", "The Google client's secret.", secret=True)
+    oidc_issuer: str = _setting(
+        "",
+        "Issuer of an OpenID Connect provider, such as `https://sso.example.com/realms/team`; empty: none.",
+    )
+    oidc_client_id: str = _setting(
+        "", "Client ID at the OpenID Connect provider, with the callback `/login/with/oidc/callback`."
+    )
+    oidc_client_secret: str = _setting(
+        "", "The OpenID Connect client's secret; empty: a public client.", secret=True
+    )
+    oidc_name: str = _setting("Single sign-on", "What the button for the OpenID Connect provider says.")
 
     @property
     def database(self) -> str:

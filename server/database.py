@@ -5,15 +5,19 @@ The tables are in `models.py`; what may be written is decided in `runs` and `acc
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import namedtuple
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from flask import g
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, DateTime, Dialect, Engine, Float, MetaData, event
+from sqlalchemy import Connection, DateTime, Dialect, Engine, Float, MetaData, Select, Update, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
@@ -69,7 +73,13 @@ def _sqlite_clock(element: clock_s, compiler: Any, **kw: Any) -> str:
 
 @compiles(clock_s, "postgresql")
 def _postgresql_clock(element: clock_s, compiler: Any, **kw: Any) -> str:
-    return "extract(epoch from clock_timestamp())"
+    return "extract(epoch from clock_timestamp())::double precision"
+
+
+def add_if_new(session: Session, table: type[Base], **values: Any) -> None:
+    """Inserts a row unless one with its primary key is there, also when somebody else is just inserting it."""
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    session.execute(dialect.insert(table).values(**values).on_conflict_do_nothing())
 
 
 def now() -> datetime:
@@ -78,16 +88,19 @@ def now() -> datetime:
 
 
 def prepare(engine: Engine) -> None:
-    """Makes SQLite connections durable and patient: WAL, foreign keys, explicit BEGIN.
+    """Makes connections begin transactions where this module says so, and those of SQLite durable and patient.
 
-    A transaction that will write starts with BEGIN IMMEDIATE: one that began by reading could not be
-    upgraded once another connection has written (SQLITE_BUSY_SNAPSHOT, https://sqlite.org/isolation.html).
+    The drivers would begin one by themselves; `Prepared` wants none. On SQLite, a transaction that will write starts
+    with BEGIN IMMEDIATE: one that began by reading could not be upgraded once another connection has written
+    (SQLITE_BUSY_SNAPSHOT, https://sqlite.org/isolation.html).
     """
-    if engine.dialect.name != "sqlite":
-        return
+    sqlite = engine.dialect.name == "sqlite"
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, record: Any) -> None:
+        if not sqlite:
+            connection.autocommit = True
+            return
         connection.isolation_level = None
         for pragma in (
             f"busy_timeout={BUSY_TIMEOUT_S * 1000}",
@@ -99,8 +112,8 @@ def prepare(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        begin = connection.get_execution_options().get("begin", "BEGIN") if sqlite else "BEGIN"
+        connection.exec_driver_sql(begin)
 
 
 @contextmanager
@@ -116,7 +129,7 @@ def writing() -> Iterator[Session]:
     session.rollback()
     session.info["writing"] = True
     try:
-        session.connection(execution_options={"sqlite_begin": "IMMEDIATE"})
+        session.connection(execution_options={"begin": "BEGIN IMMEDIATE"})
         yield session
         session.commit()
     except BaseException:
@@ -124,3 +137,76 @@ def writing() -> Iterator[Session]:
         raise
     finally:
         session.info["writing"] = False
+
+
+class Prepared:
+    """A Core statement of the hot path (authenticate, read a run, count): compiled once, executed by the driver.
+
+    SQLAlchemy takes 80 to 130 µs to execute a small statement and make a row of it, the drivers 5 to 25 µs. With three
+    statements in each request that was half of its CPU (`benchmarks/auth.py`: 3.7 and 4.8 times a bare Flask route,
+    FIGURES). One connection serves the request from the first statement to the last. Types are converted as everywhere. Each execution is a transaction of its own, on
+    PostgreSQL one round trip instead of three; never use one inside `writing()`.
+    """
+
+    def __init__(self, statement: Select[Any] | Update) -> None:
+        self._statement = statement
+        self._for: dict[str, Callable[[Any, dict[str, Any]], Any]] = {}
+
+    def __call__(self, **values: Any) -> Any:
+        """Executes it and returns the first row, its columns as attributes; None where there is none."""
+        held = g.get("prepared")
+        if held is None:
+            engine = db.engine
+            connection = engine.raw_connection()
+            cursor = connection.info.get("cursor") or connection.info.setdefault("cursor", connection.cursor())
+            held = g.prepared = connection, cursor, engine.dialect
+        connection, cursor, dialect = held
+        execute = self._for.get(dialect.name) or self._for.setdefault(dialect.name, self._compiled(dialect))
+        try:
+            return execute(cursor, values)
+        except Exception as error:
+            if dialect.is_disconnect(error, connection.driver_connection, cursor):
+                db.engine.dispose()  # the database has gone away: the others are dead as well
+            raise
+
+    def _compiled(self, dialect: Dialect) -> Callable[[Any, dict[str, Any]], Any]:
+        compiled = self._statement.compile(dialect=dialect)
+        assert isinstance(compiled, SQLCompiler)
+        sql, fixed, order = str(compiled), compiled.params, compiled.positiontup
+        into = {
+            name: process
+            for bind, name in compiled.bind_names.items()
+            if (process := bind.type.dialect_impl(dialect).bind_processor(dialect))
+        }
+        columns = list(self._statement.selected_columns) if isinstance(self._statement, Select) else []
+        row = namedtuple("Row", [str(column.key) for column in columns])  # type: ignore[misc]
+        out: list[Any] = []
+
+        def execute(cursor: Any, values: dict[str, Any]) -> Any:
+            given = {**fixed, **values}
+            for name, process in into.items():
+                given[name] = process(given[name])
+            cursor.execute(sql, [given[name] for name in order] if order else given)
+            found = next(iter(cursor.fetchall()), None) if columns else None
+            if found and not out:  # how to convert depends on the types that the database answers
+                out[:] = [
+                    column.type.dialect_impl(dialect).result_processor(dialect, about[1])
+                    for column, about in zip(columns, cursor.description, strict=True)
+                ]
+            return found and row._make(p(v) if p else v for p, v in zip(out, found, strict=True))
+
+        return execute
+
+
+def end_reading() -> None:
+    """Ends what the session was reading, so that it holds no old view of the data; does nothing without one."""
+    if db.session.registry.has() and not db.session.info.get("writing"):
+        db.session.rollback()
+
+
+def give_back(error: BaseException | None = None) -> None:
+    """Returns the connection that the request's prepared statements used."""
+    del error
+    held = g.pop("prepared", None)
+    if held is not None:
+        held[0].close()

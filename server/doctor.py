@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from sqlalchemy import create_engine, select
 from server.config import Settings
 from server.database import clock_s
 from server.images import open_store
+from server.runs import dispatch
 from server.vision import browser
 
 
@@ -83,8 +83,18 @@ def _queue(settings: Settings) -> Check:
         return Check("queue", True, "none needed: the embedded worker claims rows")
     parts = urlsplit(settings.broker_url)
     port = parts.port or {"redis": 6379, "rediss": 6379}.get(parts.scheme, 5672)
-    with socket.create_connection((parts.hostname or "localhost", port), timeout=5):
-        return Check("queue", True, f"{parts.scheme} at {parts.hostname}:{port} answers")
+    broker = f"{parts.scheme} at {parts.hostname}:{port}"
+    try:
+        workers = dispatch.workers(settings.broker_url)
+    except Exception as error:
+        return Check(
+            "queue", False, f"{broker} does not answer: {str(error).rstrip('.')}. Runs wait until it does"
+        )
+    if not workers:
+        return Check("queue", False, f"{broker}, no worker answers. Start one: retestr worker")
+    return Check(
+        "queue", True, f"{broker}, {workers} {'worker answers' if workers == 1 else 'workers answer'}"
+    )
 
 
 def _clock(settings: Settings) -> Check:

@@ -13,6 +13,7 @@ errorlog = "-"
 loglevel = "warning"
 max_requests = 20_000
 max_requests_jitter = 2_000
+limit_request_line = 8190  # filters of a list may be long
 control_socket_disable = True
 
 

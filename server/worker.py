@@ -1,4 +1,6 @@
-"""The worker as a process: `python -m server.worker`, started by `retestr serve` and `retestr worker`."""
+"""The worker as a process: `python -m server.worker`, started by `retestr serve`, and by `retestr worker` where
+there is no broker (with one it is `server.celery_app`).
+"""
 
 from __future__ import annotations
 
@@ -39,20 +41,19 @@ def main() -> None:
 
 
 async def _run() -> None:
-    app = create_app()
-    settings: Settings = app.extensions["retestr"]
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await make_worker().run(stopping)
+
+
+def make_worker() -> Worker:
+    """This process's worker, with the settings of the environment and an owner's name of its own."""
+    app = create_app()
+    settings: Settings = app.extensions["retestr"]
     owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
-    worker = Worker(
-        app,
-        owner,
-        lambda: open_browser(settings),
-        open_store(settings.storage),
-        settings.max_megapixels,
-    )
-    await worker.run(stopping)
+    store = open_store(settings.storage)
+    return Worker(app, owner, lambda: open_browser(settings), store, settings.max_megapixels)
 
 
 def open_browser(settings: Settings) -> Browser:

@@ -1,8 +1,13 @@
-"""What tests share: an application on a real SQLite database, and small objects to talk to it."""
+"""What tests share: an application on a real database, and small objects to talk to it.
+
+The database is SQLite; PostgreSQL where RETESTR_TEST_DATABASE_URL names a server.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +24,7 @@ from server.config import Settings
 from server.database import db
 from server.models import Organization, Project
 from server.runs import projects
+from tests.postgres import Databases
 
 SUITE = """\
 baseUrl: http://127.0.0.1:9
@@ -40,7 +46,10 @@ class Api:
 
     def call(self, method: str, path: str, **kwargs: Any) -> TestResponse:
         """One request under /api."""
-        headers = {**({"Authorization": f"Bearer {self.key}"} if self.key else {}), **kwargs.pop("headers", {})}
+        headers = {
+            **({"Authorization": f"Bearer {self.key}"} if self.key else {}),
+            **kwargs.pop("headers", {}),
+        }
         return self.client.open("/api" + path, method=method, headers=headers, **kwargs)
 
     def get(self, path: str, **kwargs: Any) -> TestResponse:
@@ -81,9 +90,22 @@ class World:
         return answer.json
 
 
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases | None]:
+    """The PostgreSQL server to test on; None: SQLite."""
+    url = os.environ.get("RETESTR_TEST_DATABASE_URL")
+    if not url:
+        yield None
+        return
+    databases = Databases(url, tmp_path_factory.mktemp("postgres"))
+    yield databases
+    databases.close()
+
+
 @pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path / "data")
+def settings(tmp_path: Path, databases: Databases | None) -> Iterator[Settings]:
+    with databases.fresh() if databases else nullcontext("") as url:
+        yield Settings(data=tmp_path / "data", database_url=url)
 
 
 @pytest.fixture
@@ -95,7 +117,8 @@ def app(settings: Settings) -> Iterator[APIFlask]:
         migrations.upgrade(db.engine, settings)
         yield app
         db.session.remove()
-        db.engine.dispose()
+        engine = db.engine
+    engine.dispose()  # when the context has given back its connections
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from server.access import audit, mail, people, tokens
+from server.access import audit, mail, passwords, people, tokens
 from server.access.audit import Actor
 from server.database import db, now, writing
 from server.models import Invitation, Membership, Organization, User
-from server.problems import Conflict, Invalid
+from server.problems import Conflict, Invalid, NotFound
 
 LASTS = timedelta(days=7)
 
@@ -92,6 +92,19 @@ def find(token: str) -> tuple[Invitation, Organization] | None:
     return (row[0], row[1]) if row else None
 
 
+def named(organization_id: str, invitation_id: str) -> Invitation:
+    """An open invitation of an organisation. Raises `NotFound`."""
+    for invitation in open_ones(organization_id):
+        if invitation.id == invitation_id:
+            return invitation
+    raise NotFound("invitation-not-found", "There is no such open invitation.")
+
+
+def holder(invitation: Invitation) -> User | None:
+    """Who has an account with the address that was invited."""
+    return db.session.scalar(select(User).where(User.email == invitation.email))
+
+
 def withdraw(invitation: Invitation, actor: Actor) -> None:
     """Makes an invitation's link worth nothing."""
     with writing() as session:
@@ -112,6 +125,7 @@ def accept(token: str, user: User, address: str | None) -> Organization:
             raise Invalid("invitation-invalid", "This invitation is used or has expired; ask for a new one.")
         invitation, organization = found
         invitation.accepted_at = now()
+        passwords.forget_resets(session, user)  # an Admin elsewhere may have made one: it must not open this
         if session.get(Membership, (organization.id, user.id)) is None:
             session.add(Membership(organization_id=organization.id, user_id=user.id, role=invitation.role))
             audit.record(
@@ -123,3 +137,20 @@ def accept(token: str, user: User, address: str | None) -> Organization:
                 invitedBy=invitation.invited_by,
             )
     return organization
+
+
+def accept_as_new(token: str, name: str, password: str, address: str | None) -> tuple[Organization, User]:
+    """Makes an account with the invited address, and that person a member, once.
+
+    Raises `Invalid` for a link that is worth nothing, a name or password that cannot be used, and `Conflict` where
+    there is an account with that address: its owner proves it by logging in.
+    """
+    with writing() as session:
+        found = find(token)
+        if found is None:
+            raise Invalid("invitation-invalid", "This invitation is used or has expired; ask for a new one.")
+        if holder(found[0]) is not None:
+            raise Conflict("account-exists", f"{found[0].email} has an account; log in with it to join.")
+        user = people.add_user(session, found[0].email, password)
+        people.rename_person(user, name)
+        return accept(token, user, address), user

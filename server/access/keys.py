@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from server.access import audit
 from server.access.audit import Actor
 from server.access.scopes import SCOPES, allows
-from server.database import clock_s, db, now, writing
+from server.database import Prepared, clock_s, db, now, writing
 from server.models import ApiKey, Project, new_id
 from server.problems import Conflict, Invalid
 
@@ -28,6 +28,21 @@ PATTERN = r"vts_[0-9A-Za-z]{36}"
 
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SHAPE = re.compile(PATTERN)
+
+_TABLE = ApiKey.__table__.c
+_BY_HASH = Prepared(
+    select(
+        _TABLE.id,
+        _TABLE.name,
+        _TABLE.organization_id,
+        _TABLE.scopes,
+        _TABLE.project_ids,
+        _TABLE.expires_at,
+        _TABLE.revoked_at,
+        _TABLE.window_count,
+        (_TABLE.window_ends_s - clock_s()).label("window_left_s"),
+    ).where(_TABLE.key_hash == bindparam("hash"))
+)
 
 
 @dataclass(frozen=True)
@@ -76,20 +91,7 @@ def find(key: str) -> Holder | None:
     """
     if not is_well_formed(key):
         return None
-    table = ApiKey.__table__.c
-    row = db.session.execute(
-        select(
-            table.id,
-            table.name,
-            table.organization_id,
-            table.scopes,
-            table.project_ids,
-            table.expires_at,
-            table.revoked_at,
-            table.window_count,
-            table.window_ends_s - clock_s(),
-        ).where(table.key_hash == digest(key))
-    ).first()
+    row = _BY_HASH(hash=digest(key))
     if row is None:
         return None
     limit = None if row.project_ids is None else tuple(row.project_ids)
@@ -102,7 +104,7 @@ def find(key: str) -> Holder | None:
         row.expires_at,
         row.revoked_at,
         row.window_count,
-        row[-1],
+        row.window_left_s,
     )
 
 

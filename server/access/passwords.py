@@ -7,13 +7,15 @@ from datetime import timedelta
 from functools import cache
 
 from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from server.access import limits, tokens
+from server.access import audit, limits, tokens
+from server.access.audit import Actor
 from server.access.limits import Limit, TooMany
 from server.database import db, now, writing
-from server.models import LoginSession, PasswordReset, User
-from server.problems import Invalid
+from server.models import LoginSession, Membership, PasswordReset, User
+from server.problems import Conflict, Invalid, NotFound
 
 MIN_LENGTH, MAX_LENGTH = 12, 200
 RESET_LASTS = timedelta(hours=1)
@@ -21,6 +23,7 @@ BY_ADDRESS = Limit("login-address", 30, 900)
 BY_PERSON_AND_ADDRESS = Limit("login-person-address", 8, 900)
 BY_PERSON = Limit("login-person", 60, 900)
 RESETS = Limit("password-reset", 5, 3600)
+CHANGES = Limit("password-change", 10, 900)
 
 
 def hashed(password: str, *about: str) -> str:
@@ -70,11 +73,19 @@ def check(email: str, password: str, address: str) -> User | None:
     return None
 
 
-def change(user: User, old: str, new: str, keep_session: str | None) -> None:
-    """Sets a new password; every other session of the person ends. Raises `Invalid`."""
-    if user.password_hash is not None and not check_password_hash(user.password_hash, old):
+def change(user: User, old: str, new: str, keep_session: str | None, address: str | None = None) -> None:
+    """Sets a new password; every other session of the person ends.
+
+    Raises `Invalid`, and `TooMany` where the current password is guessed too often: whoever finds an open browser
+    shall not find out the password with it.
+    """
+    left = limits.look(CHANGES, user.id)
+    if left.remaining <= 0:
+        raise TooMany("The current password was wrong too often; try again later.", left.reset_s)
+    if user.password_hash is not None and not check_password_hash(user.password_hash, old[: MAX_LENGTH + 1]):
+        limits.hit(CHANGES, user.id)
         raise Invalid("password-wrong", "The current password is not right.")
-    _set(user, new, keep_session)
+    _set(user, new, keep_session, "PASSWORD_CHANGE", address)
 
 
 def begin_reset(email: str, address: str) -> tuple[User, str] | None:
@@ -100,6 +111,34 @@ def make_reset(user: User) -> str:
     return token
 
 
+def make_reset_link(organization_id: str, user_id: str, actor: Actor) -> tuple[User, str]:
+    """The person and the token of a link that an Admin hands to a member who cannot log in.
+
+    Raises `NotFound` for one who is no member, and `Conflict` for one who belongs to other organisations too: the
+    link opens the person's account, and with it what an Admin of this organisation has no say in.
+    """
+    with writing() as session:
+        found = select(User).join(Membership, Membership.user_id == User.id)
+        here = found.where(User.id == user_id, Membership.organization_id == organization_id)
+        user = session.scalar(here)
+        if user is None:
+            raise NotFound("member-not-found", "There is no such member.")
+        if len(_organizations(session, user)) > 1:
+            raise Conflict(
+                "member-elsewhere",
+                f"{user.email} belongs to other organisations too, and a reset link would open their account there. "
+                "They can ask for one themselves on the log-in page, where this server sends mail.",
+            )
+        token = make_reset(user)
+        audit.record(organization_id, actor, "PASSWORD_RESET_LINK", ("user", user.id, user.email))
+    return user, token
+
+
+def forget_resets(session: Session, user: User) -> None:
+    """Makes a person's open reset links worth nothing."""
+    session.execute(delete(PasswordReset).where(PasswordReset.user_id == user.id))
+
+
 def who_resets(token: str) -> User | None:
     """The person whom a reset's token is for; None for one that is used, expired or unknown."""
     return db.session.scalar(
@@ -109,24 +148,31 @@ def who_resets(token: str) -> User | None:
     )
 
 
-def reset(token: str, password: str) -> User:
+def reset(token: str, password: str, address: str | None = None) -> User:
     """Sets a new password and ends every session of the person. Raises `Invalid`."""
     with writing():
         user = who_resets(token)
         if user is None:
             raise Invalid("reset-invalid", "This link is used or has expired; ask for a new one.")
-        _set(user, password, None)
+        _set(user, password, None, "PASSWORD_RESET", address)
     return user
 
 
-def _set(user: User, password: str, keep_session: str | None) -> None:
+def _set(user: User, password: str, keep_session: str | None, action: str, address: str | None) -> None:
     new_hash = hashed(password, user.email, user.name)
     with writing() as session:
         session.refresh(user)
         user.password_hash = new_hash
-        session.execute(delete(PasswordReset).where(PasswordReset.user_id == user.id))
+        forget_resets(session, user)
         others = LoginSession.token_hash != tokens.digest(keep_session or "")
         session.execute(delete(LoginSession).where(LoginSession.user_id == user.id, others))
+        actor = Actor("user", user.id, user.email, address)
+        for organization_id in _organizations(session, user):
+            audit.record(organization_id, actor, action, ("user", user.id, user.email))
+
+
+def _organizations(session: Session, user: User) -> list[str]:
+    return list(session.scalars(select(Membership.organization_id).where(Membership.user_id == user.id)))
 
 
 def _user(email: str) -> User | None:

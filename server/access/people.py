@@ -144,6 +144,16 @@ def organizations_of(user: User) -> list[Organization]:
     )
 
 
+def rename_person(user: User, name: str) -> None:
+    """Gives a person another name. Raises `Invalid`."""
+    name = name.strip()
+    if not name or len(name) > 200 or not name.isprintable():
+        raise Invalid("name-invalid", "A name has 1 to 200 characters.")
+    with writing() as session:
+        session.refresh(user)
+        user.name = name
+
+
 def change_role(organization_id: str, user_id: str, role: str, actor: Actor) -> None:
     """Gives a member another role, from their next request on. The last Admin stays one (`Conflict`)."""
     if role not in ROLES:
@@ -174,6 +184,20 @@ def remove_member(organization_id: str, user_id: str, actor: Actor) -> None:
         )
         action = "MEMBER_LEAVE" if actor.id == user_id else "MEMBER_REMOVE"
         audit.record(organization_id, actor, action, ("user", user.id, user.email), role=membership.role)
+
+
+def leave(token: str, organization_id: str, actor: Actor) -> Organization | None:
+    """Takes the person of a session out of an organisation. The last Admin stays (`Conflict`).
+
+    The session goes on in another of their organisations, which is returned; where there is none, it ends.
+    """
+    with writing() as session:
+        user = session.get_one(User, actor.id)
+        others = [other for other in organizations_of(user) if other.id != organization_id]
+        if others:
+            switch(token, others[0].id)
+        remove_member(organization_id, user.id, actor)
+    return others[0] if others else None
 
 
 def _member(session: Session, organization_id: str, user_id: str) -> tuple[Membership, User]:
@@ -269,11 +293,21 @@ def sessions_of(user: User) -> list[LoginSession]:
 
 
 def end_session(user: User, session_id: str) -> None:
-    """Ends one of a person's own sessions."""
+    """Ends one of a person's own sessions. Raises `NotFound` for one that is over or another's."""
+    own = delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user.id)
     with writing() as session:
-        session.execute(
-            delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user.id)
-        )
+        if session.scalar(own.returning(LoginSession.id)) is None:
+            raise NotFound("session-not-found", "This session is over already.")
+
+
+def end_other_sessions(user: User, token: str) -> int:
+    """Ends all of a person's sessions but the one with this token; returns how many."""
+    others = LoginSession.token_hash != tokens.digest(token)
+    with writing() as session:
+        ended = session.scalars(
+            delete(LoginSession).where(LoginSession.user_id == user.id, others).returning(LoginSession.id)
+        ).all()
+    return len(ended)
 
 
 def log_out(token: str) -> None:

@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, update
+from sqlalchemy import Update, bindparam, case, func, update
 
 from server.access.limits import Allowance
-from server.database import clock_s, now, writing
+from server.database import Prepared, UtcDateTime, clock_s, end_reading, now
 from server.models import ApiKey
 
 WINDOW_S = 60.0
@@ -25,19 +25,26 @@ def count(key_id: str, successful: bool) -> None:
 
     Committed before the answer leaves, so that no crash loses a request that was answered.
     """
-    fresh = ApiKey.window_ends_s <= clock_s()
-    values: dict[str, object] = {
-        "request_count": ApiKey.request_count + 1,
-        "window_count": case((fresh, 1), else_=ApiKey.window_count + 1),
-        "window_ends_s": case((fresh, clock_s() + WINDOW_S), else_=ApiKey.window_ends_s),
-    }
-    if successful:
-        values["last_used_at"] = now()
-    with writing() as session:
-        session.execute(
-            update(ApiKey).where(ApiKey.id == key_id).values(values),
-            execution_options={"synchronize_session": False},
+    end_reading()
+    _COUNT(key=key_id, used_at=now() if successful else None)
+
+
+def _counting() -> Update:
+    table = ApiKey.__table__.c
+    fresh = table.window_ends_s <= clock_s()
+    return (
+        update(ApiKey)
+        .where(table.id == bindparam("key"))
+        .values(
+            request_count=table.request_count + 1,
+            window_count=case((fresh, 1), else_=table.window_count + 1),
+            window_ends_s=case((fresh, clock_s() + WINDOW_S), else_=table.window_ends_s),
+            last_used_at=func.coalesce(bindparam("used_at", type_=UtcDateTime), table.last_used_at),
         )
+    )
+
+
+_COUNT = Prepared(_counting())
 
 
 def allowance(per_minute: int, used: int, left_s: float) -> Allowance:

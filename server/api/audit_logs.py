@@ -28,7 +28,7 @@ def list_audit_events(query: shapes.AuditQuery) -> dict[str, Any]:
 
 @api.get("/audit-logs/export")
 @api.input(shapes.AuditExportQuery, location="query", arg_name="query")
-@api.doc(responses=binary("application/jsonl", "The events, oldest first."))
+@api.doc(responses=binary("application/jsonl", "text/csv", description="The events, oldest first."))
 def export_audit_events(query: shapes.AuditExportQuery) -> Response:
     """Export the audit log as JSON Lines or CSV, streamed"""
     found = audit.events(g.holder.organization_id, **query.model_dump(exclude={"format"}))

@@ -6,10 +6,11 @@ from typing import Any
 
 from flask import Response, g
 
+from server import answers
 from server.api import shapes
 from server.api.blueprint import api
 from server.api.openapi import binary
-from server.api.views import image_answer, project_named
+from server.api.views import project_named
 from server.database import db
 from server.models import Baseline, Project
 from server.problems import NotFound
@@ -34,10 +35,10 @@ def read_baseline(baseline_id: str) -> dict[str, Any]:
 
 
 @api.get("/baselines/<baseline_id>/image.png")
-@api.doc(responses=binary("image/png", "The image."))
+@api.doc(responses=binary("image/png", description="The image."))
 def read_baseline_image(baseline_id: str) -> Response:
     """Fetch a baseline's image"""
-    return image_answer(_named(baseline_id).image)
+    return answers.image(_named(baseline_id).image)
 
 
 def _named(baseline_id: str) -> Baseline:

@@ -14,6 +14,7 @@ from server.access.scopes import ORGANIZATION_WIDE, ROUTES, allows
 from server.api.errors import Denied
 from server.config import Settings
 from server.database import now
+from server.problems import Invalid, NotFound
 
 GUESSES = Limit("unknown-key", 60, 60)
 
@@ -30,6 +31,7 @@ def authenticate() -> None:
         return
     holder = _holder()
     g.holder = holder
+    _refuse_nul()
     settings: Settings = current_app.extensions["retestr"]
     g.allowance = usage.allowance(settings.key_requests_per_minute, holder.window_count, holder.window_left_s)
     if g.allowance.exceeded:
@@ -52,6 +54,14 @@ def authenticate() -> None:
             "key-limited",
             "This key is limited to projects; what concerns the whole organisation is closed to it.",
         )
+
+
+def _refuse_nul() -> None:
+    """No name or ID holds a NUL character, and PostgreSQL takes none."""
+    if "\0" in request.path:
+        raise NotFound("not-found", "There is nothing at this address; it holds a NUL character.")
+    if b"%00" in request.query_string:
+        raise Invalid("validation", "The request is not valid. A parameter holds a NUL character.")
 
 
 def _holder() -> Holder:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import Blueprint, current_app, render_template
+from markupsafe import Markup, escape
 
 from server.access.scopes import SCOPES
 from server.api.openapi import resource_of
@@ -18,7 +20,14 @@ pages = Blueprint(
 def read_docs() -> str:
     """Every route with its scope, parameters, body, answers and a curl line."""
     spec: dict[str, Any] = current_app.spec  # type: ignore[attr-defined]
-    return render_template("api_docs.html", spec=spec, groups=_groups(spec), scopes=SCOPES)
+    return render_template(
+        "api_docs.html", spec=spec, groups=_groups(spec), scopes=SCOPES, with_code=_with_code
+    )
+
+
+def _with_code(text: str | None) -> Markup:
+    """A description, with what stands in backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text or ""))))  # noqa: S704 - escaped above
 
 
 def _groups(spec: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:

@@ -6,8 +6,10 @@ from typing import Any
 
 from apiflask import APIFlask
 from flask import Flask
+from pydantic import BaseModel
 
 from server.access.scopes import ROUTES
+from server.api.texts import NO_NUL
 
 ERROR = {
     "type": "object",
@@ -31,13 +33,60 @@ ANSWERS = {
     "404": "No such thing in the key's organisation.",
     "409": "It contradicts what has already happened.",
     "413": "The body is too large.",
+    "414": "The address is longer than 8 KiB.",
+    "415": "The body is said to be something else than JSON.",
     "422": "The request cannot be used as it is; `details` lists what is wrong.",
+    "429": "Too many requests; `Retry-After` says when to try again.",
 }
+SECONDS = {"schema": {"type": "integer", "minimum": 0}}
+HEADERS: dict[str, dict[str, Any]] = {
+    "401": {"WWW-Authenticate": {"schema": {"type": "string"}, "required": True}},
+    "429": {
+        "Retry-After": {**SECONDS, "required": True, "description": "Seconds until the limit starts anew."}
+    },
+}
+HTML = {
+    "text/html": {"schema": {"type": "string"}}
+}  # what gunicorn refuses by itself, before the API sees it
 
 
-def binary(content_type: str, description: str) -> Any:
+def binary(*content_types: str, description: str) -> Any:
     """The answer of a route that is no JSON, for APIFlask's `doc`."""
-    return {200: {"description": description, "content": {content_type: {}}}}
+    return {200: {"description": description, "content": {kind: {} for kind in content_types}}}
+
+
+def yaml_body(description: str) -> dict[str, Any]:
+    """A body that is YAML text, for APIFlask's `doc(extensions=…)`."""
+    content = {"schema": {"type": "string", "minLength": 1}}
+    kinds = ("application/yaml", "text/yaml", "text/plain")
+    return {
+        "requestBody": {
+            "required": True,
+            "description": description,
+            "content": dict.fromkeys(kinds, content),
+        }
+    }
+
+
+def optional_json(shape: type[BaseModel]) -> dict[str, Any]:
+    """A body that may be left out, for APIFlask's `doc(extensions=…)`."""
+    schema = shape.model_json_schema(by_alias=True)
+    return {"requestBody": {"required": False, "content": {"application/json": {"schema": schema}}}}
+
+
+def header(name: str, description: str, **schema: Any) -> dict[str, Any]:
+    """A request header, for APIFlask's `doc(extensions=…)`."""
+    return {
+        "x-headers": [
+            {
+                "name": name,
+                "in": "header",
+                "required": False,
+                "description": description,
+                "schema": {"type": "string", **schema},
+            }
+        ]
+    }
 
 
 def describe(app: Flask) -> None:
@@ -50,13 +99,16 @@ def describe(app: Flask) -> None:
     @app.spec_processor
     def complete(document: dict[Any, Any] | str) -> dict[Any, Any] | str:
         assert isinstance(document, dict)
-        spec = document
+        spec = _each_model_once(document)
         components = spec.setdefault("components", {})
         components.setdefault("schemas", {})["Error"] = ERROR
         components["responses"] = {
             status: {
                 "description": said,
-                "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
+                "headers": HEADERS.get(status, {}),
+                "content": HTML
+                if status == "414"
+                else {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
             }
             for status, said in ANSWERS.items()
         }
@@ -64,12 +116,31 @@ def describe(app: Flask) -> None:
         spec["tags"] = [{"name": name} for name in resources]
         for path, operations in spec["paths"].items():
             for method, operation in operations.items():
-                if method != "parameters":
-                    operation["tags"] = [resource_of(path)]
-                    _complete_operation(
-                        operation, _scope(method, path), has_path="{" in path, writes=method != "get"
-                    )
+                operation["tags"] = [resource_of(path)]
+                _complete_operation(operation, method, path)
         return spec
+
+
+def _each_model_once(spec: dict[str, Any]) -> dict[str, Any]:
+    """Gives nested models, which APIFlask calls `RunPage.RunOut`, their own name, and every reference with them."""
+    schemas = spec["components"]["schemas"]
+    plain = {name: name.rpartition(".")[2] for name in schemas}
+    spec["components"]["schemas"] = {plain[name]: schema for name, schema in sorted(schemas.items())}
+
+    def rename(node: Any) -> Any:
+        if isinstance(node, list):
+            return [rename(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        return {
+            key: f"#/components/schemas/{value.rpartition('/')[2].rpartition('.')[2]}"
+            if key == "$ref" and isinstance(value, str) and "/schemas/" in value
+            else rename(value)
+            for key, value in node.items()
+        }
+
+    renamed: dict[str, Any] = rename(spec)
+    return renamed
 
 
 def resource_of(path: str) -> str:
@@ -77,24 +148,56 @@ def resource_of(path: str) -> str:
     return path.split("/")[2]
 
 
-def _complete_operation(
-    operation: dict[str, Any], scope: str | None, *, has_path: bool, writes: bool
-) -> None:
+def _complete_operation(operation: dict[str, Any], method: str, path: str) -> None:
+    scope = _scope(method, path)
     answers = operation["responses"]
     for status in ANSWERS:
         answers.pop(status, None)
-    needed = ["401", "403"] if scope else []
-    needed += ["404"] if has_path or "requestBody" in operation else []
-    needed += ["409"] if writes else []
-    needed += ["400", "413", "422"] if "requestBody" in operation else []
-    needed += ["422"] if any(p.get("in") == "query" for p in operation.get("parameters", [])) else []
-    for status in needed:
+    parameters = operation.setdefault("parameters", [])
+    parameters += operation.pop("x-headers", [])
+    for parameter in parameters:
+        _tell_as_text(parameter)
+    for status in _refusals(operation, method, scope):
         answers[status] = {"$ref": f"#/components/responses/{status}"}
     if scope:
         operation["security"] = [{"ApiKey": []}]
         operation["x-scope"] = scope
         note = f"Needs the scope `{scope}`."
         operation["description"] = f"{operation.get('description', '')}\n\n{note}".strip()
+
+
+def _refusals(operation: dict[str, Any], method: str, scope: str | None) -> list[str]:
+    """The statuses of `ANSWERS` that an operation may answer."""
+    body = operation.get("requestBody", {}).get("content", {})
+    places = {(p["in"], p["name"]) for p in operation["parameters"]}
+    has_path = any(place == "path" for place, _ in places)
+    has_text = any(place in ("query", "header") for place, _ in places)
+    facts = {
+        "400": "application/json" in body,
+        "401": scope,
+        "403": scope,
+        "404": has_path or ("query", "projectId") in places or (body and scope),
+        "409": method != "get" and scope,
+        "413": body,
+        "414": has_path or has_text,
+        "415": "application/json" in body,
+        "422": body or has_text,
+        "429": True,
+    }
+    return [status for status, answered in facts.items() if answered]
+
+
+def _tell_as_text(parameter: dict[str, Any]) -> None:
+    """Parameters are left out or text: what pydantic tells of `None` means the former, there is no null in a URL."""
+    schema = parameter["schema"]
+    options = [option for option in schema.pop("anyOf", []) if option.get("type") != "null"]
+    schema.update(*options)
+    if schema.get("default", "") is None:
+        del schema["default"]
+    if (parameter["in"], parameter["name"]) == ("path", "kind"):
+        schema["enum"] = ["actual", "baseline", "difference"]
+    elif parameter["in"] == "query" and schema.get("type") == "string" and not schema.keys() & {"enum", "format"}:
+        schema.setdefault("pattern", NO_NUL)
 
 
 def _scope(method: str, path: str) -> str | None:

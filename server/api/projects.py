@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from server.api import shapes
 from server.api.blueprint import api
-from server.api.openapi import binary
+from server.api.openapi import binary, yaml_body
 from server.api.paging import page
 from server.api.views import dashboard_url, project_named, visible_projects
 from server.models import Project
@@ -70,14 +70,17 @@ def delete_project(project_id: str) -> tuple[str, int]:
 
 
 @api.get("/projects/<project_id>/suite")
-@api.doc(responses=binary("application/yaml", "The suite."))
+@api.doc(responses=binary("application/yaml", description="The suite."))
 def read_suite(project_id: str) -> Response:
     """Read a project's suite, as YAML"""
     return _yaml(project_named(project_id).suite)
 
 
 @api.put("/projects/<project_id>/suite")
-@api.doc(responses=binary("application/yaml", "The suite as stored."))
+@api.doc(
+    responses=binary("application/yaml", description="The suite as stored."),
+    extensions=yaml_body("The suite. Its content type does not matter."),
+)
 def replace_suite(project_id: str) -> Response:
     """Store a project's suite, sent as YAML text
 

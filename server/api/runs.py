@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from flask import Response, after_this_request, current_app, g, request
@@ -9,12 +10,14 @@ from sqlalchemy import select
 
 from server.api import shapes
 from server.api.blueprint import api
+from server.api.openapi import header, optional_json
 from server.api.paging import page
 from server.api.views import (
     dashboard_url,
     optional_body,
     project_named,
     run_named,
+    run_polled,
     snapshot_json,
     visible_projects,
 )
@@ -24,10 +27,20 @@ from server.problems import Invalid
 from server.runs import lifecycle, review, trigger
 from server.runs.trigger import Trigger
 
+PRINTABLE = r"^[!-~]([ -~]*[!-~])?$"
+
 
 @api.post("/runs")
 @api.input(shapes.TriggerIn, arg_name="asked")
 @api.output(shapes.RunOut, 201, description="The run, PENDING; poll it to learn how it ends.")
+@api.doc(
+    extensions=header(
+        "Idempotency-Key",
+        "Sent again within 48 hours with the same request, it returns the first run.",
+        maxLength=255,
+        pattern=PRINTABLE,
+    )
+)
 def trigger_run(asked: shapes.TriggerIn) -> dict[str, Any]:
     """Trigger a run
 
@@ -69,15 +82,19 @@ def list_runs(query: shapes.RunQuery) -> dict[str, Any]:
 
 @api.get("/runs/<run_id>")
 @api.output(shapes.RunOut)
-def read_run(run_id: str) -> dict[str, Any]:
+def read_run(run_id: str) -> Response:
     """Read a run
 
     While it is not over, the answer's `Retry-After` says in how many seconds to ask again.
     """
-    run = run_named(run_id)
+    run = run_polled(run_id)
+    answer = Response(
+        shapes.RunOut.model_validate(run_json(run)).model_dump_json(by_alias=True),
+        mimetype="application/json",
+    )
     if run.status in lifecycle.UNFINISHED:
-        _header("Retry-After", str(min(10, 1 + run.total // 100)))
-    return run_json(run)
+        answer.headers["Retry-After"] = str(min(10, 1 + run.total // 100))
+    return answer
 
 
 @api.get("/runs/<run_id>/snapshots")
@@ -117,6 +134,7 @@ def _decide(run_id: str, decision: str, reason: str | None) -> dict[str, Any]:
 
 @api.post("/runs/<run_id>/approve")
 @api.output(shapes.RunOut)
+@api.doc(extensions=optional_json(shapes.ReviewIn))
 def approve_run(run_id: str) -> dict[str, Any]:
     """Approve every change of a run that nobody has reviewed"""
     return _decide(run_id, "APPROVED", optional_body(shapes.ReviewIn).reason)
@@ -124,13 +142,14 @@ def approve_run(run_id: str) -> dict[str, Any]:
 
 @api.post("/runs/<run_id>/reject")
 @api.output(shapes.RunOut)
+@api.doc(extensions=optional_json(shapes.ReviewIn))
 def reject_run(run_id: str) -> dict[str, Any]:
     """Reject every change of a run that nobody has reviewed"""
     return _decide(run_id, "REJECTED", optional_body(shapes.ReviewIn).reason)
 
 
-def run_json(run: Run) -> dict[str, Any]:
-    """A run as `shapes.RunOut` wants it."""
+def run_json(run: Any) -> dict[str, Any]:
+    """A run, or its row from `run_polled`, as `shapes.RunOut` wants it."""
     names = ("total", "done", "unchanged", "changed", "new", "error", "flaky")
     plain = (name for name in shapes.RunOut.model_fields if name not in ("url", "counts"))
     return {
@@ -142,7 +161,7 @@ def run_json(run: Run) -> dict[str, Any]:
 
 def _idempotency_key() -> str | None:
     key = request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= 255 and key.isascii() and key.isprintable()):
+    if key is not None and not (len(key) <= 255 and re.fullmatch(PRINTABLE, key)):
         raise Invalid("idempotency-key-invalid", "Idempotency-Key must be 1 to 255 printable characters.")
     return key
 

@@ -5,46 +5,30 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+
+from server.access.scopes import SCOPES
+from server.api.texts import (
+    Branch,
+    Cursor,
+    Instant,
+    Name,
+    Note,
+    OptionalBranch,
+    OptionalName,
+    OptionalUrl,
+    Position,
+    Reference,
+    SuiteText,
+)
 
 T = TypeVar("T")
 
 
-def _no_controls(text: str) -> str:
-    if any(ord(c) < 32 or ord(c) == 127 for c in text):
-        raise PydanticCustomError("text", "must not contain control characters")
-    return text
-
-
-def _or_none(value: Any) -> Any:
-    return None if value == "" else value
-
-
-def _http(text: str) -> str:
-    if not text.startswith(("http://", "https://")):
-        raise PydanticCustomError("url", "must be an address that starts with http:// or https://")
-    return text
-
-
-Name = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=200, strip_whitespace=True),
-    AfterValidator(_no_controls),
-]
-Branch = Annotated[
-    str,
-    StringConstraints(min_length=1, max_length=255, strip_whitespace=True),
-    AfterValidator(_no_controls),
-]
-Url = Annotated[str, StringConstraints(max_length=2000), AfterValidator(_no_controls), AfterValidator(_http)]
-OptionalBranch = Annotated[Branch | None, BeforeValidator(_or_none)]
-OptionalName = Annotated[Name | None, BeforeValidator(_or_none)]
-OptionalUrl = Annotated[Url | None, BeforeValidator(_or_none)]
-SuiteText = Annotated[str, StringConstraints(max_length=1_000_000)]
 RunStatus = Literal["PENDING", "RUNNING", "PASSED", "FAILED", "ERROR", "CANCELLED"]
 SnapshotStatus = Literal["PENDING", "RUNNING", "UNCHANGED", "CHANGED", "NEW", "ERROR", "CANCELLED"]
+Scope = Annotated[str, WithJsonSchema({"type": "string", "enum": [*SCOPES]})]
 Review = Literal["UNREVIEWED", "APPROVED", "REJECTED"]
 
 
@@ -65,7 +49,14 @@ class PageQuery(Shape):
     """How every list is asked for."""
 
     limit: int = Field(50, ge=1, le=200, description="Most items of the answer.")
-    cursor: str | None = Field(None, max_length=64, description="`nextCursor` of the page before.")
+    cursor: Cursor | None = Field(None, description="`nextCursor` of the page before.")
+
+
+class NumberedPageQuery(Shape):
+    """The same for lists in the order of a number."""
+
+    limit: int = Field(50, ge=1, le=200, description="Most items of the answer.")
+    cursor: Position | None = Field(None, description="`nextCursor` of the page before.")
 
 
 # ------------------------------------------------------------------------------------------- runs
@@ -74,7 +65,7 @@ class PageQuery(Shape):
 class TriggerIn(Shape):
     """What to run. The first three are the contract; the rest is optional."""
 
-    project_id: str = Field(min_length=1, max_length=100, description="The project's ID or slug.")
+    project_id: Reference = Field(description="The project's ID or slug.")
     branch: Branch = Field(description="The branch that is tested.", examples=["main"])
     commit_sha: OptionalBranch = Field(None, description="The commit, an opaque text.")
     base_branch: OptionalBranch = Field(None, description="The branch that this one will be merged into.")
@@ -82,7 +73,7 @@ class TriggerIn(Shape):
     suite: SuiteText | None = Field(None, description="A suite (YAML) for this run instead of the project's.")
     tests: list[Name] = Field([], max_length=1000, description="Names or patterns of the tests to run.")
     name: OptionalName = Field(None, description="What the run is called where a workflow has several.")
-    pull_request: int | None = Field(None, ge=1, le=2**31 - 1)
+    pull_request: int | None = Field(None, ge=1, le=2**31 - 1, strict=True)
     workflow_url: OptionalUrl = None
     actor: OptionalName = Field(None, description="Who caused the run, as the CI system says.")
 
@@ -199,7 +190,7 @@ class SnapshotPage(Page[SnapshotOut]):
     """One page of a list."""
 
 
-class SnapshotQuery(PageQuery):
+class SnapshotQuery(NumberedPageQuery):
     """Which snapshots to list."""
 
     status: SnapshotStatus | None = None
@@ -208,7 +199,7 @@ class SnapshotQuery(PageQuery):
 class ReviewIn(Shape):
     """Why a change is approved or rejected."""
 
-    reason: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    reason: Note | None = None
 
 
 # ------------------------------------------------------------------------------------------- projects
@@ -284,18 +275,20 @@ class KeyIn(Shape):
     """A key to make."""
 
     name: Name = Field(examples=["GitHub Actions CI"])
-    scopes: list[str] = Field(min_length=1, max_length=20, examples=[["run:read", "run:write"]])
-    expires_at: datetime | None = Field(None, description="When it ends; a past date is refused.")
-    expires_in_days: int | None = Field(None, ge=1, le=3650, description="Instead of `expiresAt`.")
+    scopes: list[Scope] = Field(min_length=1, max_length=20, examples=[["run:read", "run:write"]])
+    expires_at: Instant | None = Field(None, description="When it ends; a past date is refused.")
+    expires_in_days: int | None = Field(
+        None, ge=1, le=3650, strict=True, description="Instead of `expiresAt`."
+    )
     project_ids: list[str] | None = Field(
-        None, max_length=1000, description="Limit it to these projects, by ID or slug."
+        None, min_length=1, max_length=1000, description="Limit it to these projects, by ID or slug."
     )
 
 
 class RotateIn(Shape):
     """How to rotate a key."""
 
-    overlap_hours: float = Field(24, ge=0, le=720, description="How long the old key lives on.")
+    overlap_hours: float = Field(24, ge=0, le=720, strict=True, description="How long the old key lives on.")
 
 
 class LeakedIn(Shape):
@@ -375,14 +368,14 @@ class AuditPage(Page[AuditOut]):
     """One page of a list."""
 
 
-class AuditQuery(PageQuery):
+class AuditQuery(NumberedPageQuery):
     """Which events to list."""
 
     action: str | None = Field(None, max_length=40, examples=["RUN_TRIGGER"])
     actor: str | None = Field(None, max_length=254, description="Name or ID of who acted.")
     target: str | None = Field(None, max_length=255, description="Name or ID of what was acted upon.")
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
 
 
 class AuditExportQuery(Shape):
@@ -392,5 +385,5 @@ class AuditExportQuery(Shape):
     action: str | None = Field(None, max_length=40)
     actor: str | None = Field(None, max_length=254)
     target: str | None = Field(None, max_length=255)
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None

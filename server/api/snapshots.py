@@ -6,10 +6,11 @@ from typing import Any
 
 from flask import Response, g
 
+from server import answers
 from server.api import shapes
 from server.api.blueprint import api
-from server.api.openapi import binary
-from server.api.views import image_answer, image_of, optional_body, snapshot_json, snapshot_named
+from server.api.openapi import binary, optional_json
+from server.api.views import optional_body, snapshot_json, snapshot_named
 from server.runs import review
 
 
@@ -21,14 +22,15 @@ def read_snapshot(snapshot_id: str) -> dict[str, Any]:
 
 
 @api.get("/snapshots/<snapshot_id>/<any(actual, baseline, difference):kind>.png")
-@api.doc(responses=binary("image/png", "The image."))
+@api.doc(responses=binary("image/png", description="The image."))
 def read_snapshot_image(snapshot_id: str, kind: str) -> Response:
     """Fetch an image: what was captured, what it was compared with, or where they differ"""
-    return image_answer(image_of(snapshot_named(snapshot_id), kind))
+    return answers.snapshot_image(snapshot_named(snapshot_id), kind)
 
 
 @api.post("/snapshots/<snapshot_id>/approve")
 @api.output(shapes.SnapshotOut)
+@api.doc(extensions=optional_json(shapes.ReviewIn))
 def approve_snapshot(snapshot_id: str) -> dict[str, Any]:
     """Approve a change: its image is the branch's new baseline"""
     snapshot = snapshot_named(snapshot_id)
@@ -39,6 +41,7 @@ def approve_snapshot(snapshot_id: str) -> dict[str, Any]:
 
 @api.post("/snapshots/<snapshot_id>/reject")
 @api.output(shapes.SnapshotOut)
+@api.doc(extensions=optional_json(shapes.ReviewIn))
 def reject_snapshot(snapshot_id: str) -> dict[str, Any]:
     """Reject a change"""
     snapshot = snapshot_named(snapshot_id)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
-from flask import Response, current_app, g, make_response, request
+from flask import current_app, g, request
 from pydantic import BaseModel, ValidationError
+from sqlalchemy import bindparam, select
 
 from server.config import Settings
-from server.database import db
-from server.images import ImageMissing, open_store
-from server.models import Baseline, Project, Run, Snapshot
+from server.database import Prepared, db
+from server.models import Project, Run, Snapshot
 from server.problems import Invalid, NotFound
 from server.runs import lifecycle, projects
 
@@ -37,6 +37,24 @@ def run_named(run_id: str) -> Run:
     return run
 
 
+def run_polled(run_id: str) -> Any:
+    """A run of the key's organisation as a plain row, without its suite: for `GET /runs/ID` alone.
+
+    CI asks for it again and again, so it is read without a session (`database.Prepared` says what that saves).
+    """
+    run = _POLLED(id=run_id)
+    if run is None or run.organization_id != g.holder.organization_id or not g.holder.may_see(run.project_id):
+        raise NotFound("run-not-found", f"There is no run {run_id!r}.")
+    return run
+
+
+_POLLED = Prepared(
+    select(*(column for column in Run.__table__.c if column.name != "suite")).where(
+        Run.__table__.c.id == bindparam("id")
+    )
+)
+
+
 def snapshot_named(snapshot_id: str) -> Snapshot:
     """A snapshot of a run of the key's organisation."""
     snapshot = db.session.get(Snapshot, snapshot_id)
@@ -52,7 +70,7 @@ def snapshot_named(snapshot_id: str) -> Snapshot:
 def dashboard_url(path: str) -> str:
     """A dashboard page's full address."""
     settings: Settings = current_app.extensions["retestr"]
-    return (settings.public_url or request.url_root).rstrip("/") + path
+    return (settings.public_url or f"{request.scheme}://{request.host}{request.root_path}").rstrip("/") + path
 
 
 B = TypeVar("B", bound=BaseModel)
@@ -98,34 +116,3 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
             for kind, there in images.items()
         },
     }
-
-
-def image_of(snapshot: Snapshot, kind: str) -> str:
-    """The stored image's name that is a snapshot's `actual`, `baseline` or `difference`. Raises `NotFound`."""
-    baseline: Baseline | None = snapshot.baseline
-    names = {
-        "actual": snapshot.image,
-        "baseline": baseline.image if baseline else None,
-        "difference": snapshot.difference,
-    }
-    name = names[kind]
-    if name is None:
-        raise NotFound("image-not-found", f"This snapshot has no {kind} image.")
-    return name
-
-
-def image_answer(name: str) -> Response:
-    """A stored image; named by its content, so that a browser may keep it for ever."""
-    settings: Settings = current_app.extensions["retestr"]
-    try:
-        png = open_store(settings.storage).get(name)
-    except ImageMissing:
-        raise NotFound("image-not-found", "The image is no longer in the store.") from None
-    response = make_response(png)
-    response.content_type = "image/png"
-    response.cache_control.private = True
-    response.cache_control.max_age = 31_536_000
-    response.cache_control.immutable = True
-    response.set_etag(name)
-    response.make_conditional(request)
-    return response

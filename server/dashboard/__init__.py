@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from apiflask import APIBlueprint
-from flask import Flask, Response, flash, redirect, request
+from flask import Flask, Response, abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
@@ -23,6 +23,7 @@ from server.dashboard import (
     projects,
     runs,
     snapshots,
+    social,
 )
 from server.dashboard.assets import asset
 from server.dashboard.security import security_headers
@@ -44,6 +45,7 @@ PAGES = (
     audit_logs,
     organization,
     account,
+    social,
 )
 
 
@@ -78,6 +80,8 @@ def register(app: Flask) -> None:
 
 
 def _protect() -> None:
+    if any("\0" in text for text in (request.path, *request.values.values())):
+        abort(400, "There is a NUL character in it, which PostgreSQL does not take.")
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             raise CSRFError("the form is another site's")

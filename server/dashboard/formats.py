@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import Flask
 
-from server.dashboard import marks
+from server.dashboard import browsers, marks
 from server.database import now
 from server.models import Run
 
@@ -28,6 +28,7 @@ def register(app: Flask) -> None:
         counts=marks.counts,
         mark_of=marks.mark_of,
         plain_details=plain_details,
+        browser=browsers.in_words,
     )
 
 

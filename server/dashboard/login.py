@@ -22,7 +22,7 @@ def log_in() -> ResponseReturnValue:
     target = local(request.values.get("next")) or url_for("dashboard.list_projects")
     if g.visitor is not None:
         return redirect(target, 303)
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template("dashboard/login.html", target=target, email="", error=None)
     email = request.form.get("email", "")
     address = request.remote_addr or ""

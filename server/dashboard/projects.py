@@ -47,7 +47,7 @@ def list_projects() -> ResponseReturnValue:
 
 def new_project() -> ResponseReturnValue:
     """The form for a project; what was typed stays when something is wrong."""
-    if request.method == "GET":
+    if request.method != "POST":
         return _new_form({"default_branch": "main", "suite": EXAMPLE_SUITE}, {}, None, 200)
     form = {name: _text(name) for name in ("name", "default_branch", "suite")}
     wrong = _missing(form)
@@ -90,7 +90,7 @@ def show_project(slug: str) -> ResponseReturnValue:
 def suite(slug: str) -> ResponseReturnValue:
     """A project's suite, and the form to change it for those who may."""
     project = projects.find(organization_id(), slug)
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template(
             "dashboard/suite.html", project=project, text=project.suite or EXAMPLE_SUITE, problem=None
         )
@@ -110,7 +110,7 @@ def cancel_all() -> ResponseReturnValue:
     back = url_for("dashboard.list_projects")
     if slug := request.values.get("project"):
         back = url_for("dashboard.show_project", slug=projects.find(organization_id(), slug).slug)
-    if request.method == "GET":
+    if request.method != "POST":
         count = queries.unfinished(organization_id())
         return render_template("dashboard/cancel_all.html", count=count, back=back, project=slug)
     count = lifecycle.cancel_all(organization_id(), actor())

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import joinedload
 
-from server.access import audit
 from server.database import db
 from server.models import ApiKey, AuditEvent, Project, Run
 from server.problems import NotFound
@@ -112,13 +111,12 @@ def projects_by_name(organization_id: str) -> Sequence[Project]:
 
 
 def events(
-    organization_id: str, action: str, cursor: int | None, limit: int = EVENTS_PER_PAGE
+    found: Select[AuditEvent], cursor: int | None, limit: int = EVENTS_PER_PAGE
 ) -> tuple[Sequence[AuditEvent], int | None]:
-    """One page of the audit log, newest first, and the cursor of the next (None on the last)."""
-    query = audit.events(organization_id, action=action)
+    """One page of the events of `audit.events()`, newest first, and the cursor of the next (None on the last)."""
     if cursor is not None and cursor < MOST_EVENTS:
-        query = query.where(AuditEvent.id < cursor)
-    rows = db.session.scalars(query.order_by(AuditEvent.id.desc()).limit(limit + 1)).all()
+        found = found.where(AuditEvent.id < cursor)
+    rows = db.session.scalars(found.order_by(AuditEvent.id.desc()).limit(limit + 1)).all()
     return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
 
 

@@ -60,7 +60,7 @@ def cancel_run(run_id: str) -> ResponseReturnValue:
 def review_run(run_id: str, decision: str) -> ResponseReturnValue:
     """Asks, and then approves or rejects every change of a run that nobody has reviewed."""
     run = queries.run_named(organization_id(), run_id)
-    if request.method == "GET":
+    if request.method != "POST":
         return render_template(
             "dashboard/review_run.html", run=run, tally=reviewing.tally(run), decision=decision
         )

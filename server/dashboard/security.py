@@ -22,7 +22,8 @@ def security_headers(response: Response) -> Response:
     """Seals a page: its own files only, in no frame, kept by no cache. Images keep their own caching rules."""
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Referrer-Policy", "same-origin")
+    secret_address = "token" in (request.view_args or {})  # told to no other page, not even of this server
+    response.headers["Referrer-Policy"] = "no-referrer" if secret_address else "same-origin"
     response.headers["Permissions-Policy"] = (
         "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()"
     )
@@ -31,10 +32,4 @@ def security_headers(response: Response) -> Response:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     if response.mimetype == "text/html":
         response.headers["Cache-Control"] = "no-store"
-    return response
-
-
-def tell_nobody(response: Response) -> Response:
-    """For pages whose address holds a secret: it is told to no other page, not even of this server."""
-    response.headers["Referrer-Policy"] = "no-referrer"
     return response

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, current_app, make_response, redirect, request, url_for
+from flask import Blueprint, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from server.config import Settings
+from server import answers
 from server.dashboard import reviewing
 from server.dashboard.runs import DECISIONS
 from server.dashboard.visitors import actor, organization_id
-from server.images import ImageMissing, open_store
-from server.problems import NotFound
 from server.runs import review
 
 
@@ -28,16 +26,7 @@ def add_to(pages: Blueprint) -> None:
 
 def snapshot_image(snapshot_id: str, kind: str) -> ResponseReturnValue:
     """One of a snapshot's images. It never changes, so that a browser may keep it for ever."""
-    snapshot = reviewing.snapshot_named(organization_id(), snapshot_id)
-    names = {
-        "actual": snapshot.image,
-        "baseline": snapshot.baseline.image if snapshot.baseline else None,
-        "difference": snapshot.difference,
-    }
-    name = names[kind]
-    if name is None:
-        raise NotFound("image-not-found", f"This snapshot has no {kind} image.")
-    return _png(name)
+    return answers.snapshot_image(reviewing.snapshot_named(organization_id(), snapshot_id), kind)
 
 
 def review_snapshot(snapshot_id: str, decision: str) -> ResponseReturnValue:
@@ -55,18 +44,3 @@ def review_snapshot(snapshot_id: str, decision: str) -> ResponseReturnValue:
         ),
         303,
     )
-
-
-def _png(name: str) -> ResponseReturnValue:
-    settings: Settings = current_app.extensions["retestr"]
-    try:
-        png = open_store(settings.storage).get(name)
-    except ImageMissing:
-        raise NotFound("image-not-found", "The image is no longer in the store.") from None
-    response = make_response(png)
-    response.content_type = "image/png"
-    response.cache_control.private = True
-    response.cache_control.max_age = 31_536_000
-    response.cache_control.immutable = True
-    response.set_etag(name)
-    return response.make_conditional(request)

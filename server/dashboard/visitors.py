@@ -21,6 +21,11 @@ ROLES: dict[tuple[str, str], str | None] = {
     ("POST", "reset_password"): None,
     ("GET", "accept_invitation"): None,
     ("POST", "accept_invitation"): None,
+    ("GET", "log_in_with"): None,
+    ("POST", "log_in_with"): None,
+    ("GET", "come_back"): None,
+    ("POST", "connect_login"): VIEWER,
+    ("POST", "disconnect_login"): VIEWER,
     ("POST", "log_out"): VIEWER,
     ("POST", "switch_organization"): VIEWER,
     ("GET", "list_projects"): VIEWER,
@@ -91,7 +96,7 @@ def let_in() -> Response | None:
         page = urlsplit(request.headers.get("HX-Current-URL", ""))
         answer.headers["HX-Redirect"] = url_for("dashboard.log_in", next=_address(page.path, page.query))
         return answer
-    back = _address(request.path, request.query_string.decode()) if request.method == "GET" else None
+    back = _address(request.path, request.query_string.decode()) if request.method != "POST" else None
     if back == "/":
         back = None
     return make_response(redirect(url_for("dashboard.log_in", next=back), 303))

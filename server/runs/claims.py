@@ -13,12 +13,13 @@ from sqlalchemy.orm import Session
 
 from server.database import clock_s, db, writing
 from server.models import Chunk, Project, Run, Schedule, Snapshot
-from server.runs import lifecycle
+from server.runs import dispatch, lifecycle
 from server.runs.lifecycle import UNFINISHED, execute
 
 LEASE_S = 20.0
 HEARTBEAT_S = 5.0
 SWEEP_EVERY_S = 5.0
+OPEN = (Chunk.done.is_(False), Chunk.owner.is_(None), Run.status.in_(UNFINISHED))
 SUSPICIOUS_DEATHS = 2
 """A chunk whose worker died this often is worked snapshot by snapshot, to find the one that kills."""
 
@@ -43,7 +44,7 @@ def claim(owner: str) -> Claim | None:
             select(Chunk)
             .join(Run, Run.id == Chunk.run_id)
             .join(Project, Project.id == Chunk.project_id)
-            .where(Chunk.done.is_(False), Chunk.owner.is_(None), Run.status.in_(UNFINISHED))
+            .where(*OPEN)
             .order_by(Project.claimed_at_s, Chunk.priority, Chunk.run_id, Chunk.position)
             .limit(1)
             .with_for_update(of=Chunk, skip_locked=True)
@@ -55,8 +56,7 @@ def claim(owner: str) -> Claim | None:
             session,
             update(Chunk).where(Chunk.id == chunk.id).values(owner=owner, lease_until_s=clock_s() + LEASE_S),
         )
-        execute(session, update(Project).where(Project.id == chunk.project_id).values(claimed_at_s=clock_s()))
-        lifecycle.start(session, chunk.run_id)
+        _take_turn(session, chunk.project_id)
         open_ids = session.scalars(
             select(Snapshot.id)
             .where(Snapshot.chunk_id == chunk.id, Snapshot.status.in_(UNFINISHED))
@@ -65,7 +65,17 @@ def claim(owner: str) -> Claim | None:
         alone = chunk.deaths >= SUSPICIOUS_DEATHS
         if not alone:
             lifecycle.begin(session, open_ids)
-        return Claim(chunk.id, chunk.run_id, alone, tuple(open_ids))
+        claim = Claim(chunk.id, chunk.run_id, alone, tuple(open_ids))
+    with writing() as session:  # a transaction of its own: claims of one run do not wait for each other's
+        lifecycle.start(session, claim.run_id)
+    return claim
+
+
+def _take_turn(session: Session, project_id: str) -> None:
+    """Puts a project behind the others; where somebody else holds its row, a turn missed is no harm."""
+    free = select(Project.id).where(Project.id == project_id)
+    if session.scalar(free.with_for_update(key_share=True, skip_locked=True)):
+        execute(session, update(Project).where(Project.id == project_id).values(claimed_at_s=clock_s()))
 
 
 def renew(owner: str) -> int:
@@ -113,9 +123,10 @@ def still_wanted(owner: str, claims: list[Claim]) -> set[str]:
 
 
 def sweep() -> bool:
-    """Frees the chunks of owners that vanished; returns False where another process has just done it.
+    """Frees the chunks of owners that vanished, and has workers told of those that wait.
 
-    A conditional UPDATE of one row decides who does it, so that it runs once and not once per machine.
+    A conditional UPDATE of one row decides who does it, so that it runs once and not once per machine; returns
+    False where another process has just done it.
     """
     with writing() as session:
         if not _due(session, "sweep", SWEEP_EVERY_S):
@@ -139,7 +150,9 @@ def sweep() -> bool:
             .where(Chunk.done.is_(False), Chunk.owner.is_(None), Chunk.run_id.in_(finished))
             .values(done=True),
         )
-        return True
+        waiting = session.scalar(select(func.count()).select_from(Chunk).join(Run).where(*OPEN))
+    dispatch.announce_missing(waiting or 0)
+    return True
 
 
 def _blame(session: Session, chunk: Chunk) -> None:

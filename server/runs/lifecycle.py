@@ -4,6 +4,9 @@
     snapshot  PENDING -> RUNNING -> UNCHANGED | CHANGED | NEW | ERROR
 
 Every move is a conditional UPDATE: two callers cannot both win, and what is cancelled cannot come back.
+What counts a run's snapshots holds the run's row (`_held`): of two that finish at once, the later sees the other.
+Rows are locked in one order, chunk, run, snapshot, image, so that nobody waits in a circle. (A review takes
+snapshots before their run; they are judged ones, which workers do not touch.)
 Runs are made in `trigger`, claimed in `claims`, reviewed in `review`; what is compared with what is in
 `baselines`.
 """
@@ -13,12 +16,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import ColumnElement, CursorResult, Update, exists, func, select, update
+from sqlalchemy import ColumnElement, CursorResult, Update, func, select, update
 from sqlalchemy.orm import Session
 
 from server.access import audit
 from server.access.audit import SYSTEM, Actor
-from server.database import now, writing
+from server.database import add_if_new, now, writing
 from server.models import Chunk, Image, Run, Snapshot
 from server.runs import baselines
 
@@ -82,16 +85,22 @@ def record(owner: str, snapshot_id: str, outcome: Outcome) -> bool:
     Accepted once, and only from the owner of its chunk while the run is RUNNING; returns whether it was.
     """
     with writing() as session:
-        owned = exists().where(Chunk.id == Snapshot.chunk_id, Chunk.owner == owner, Chunk.done.is_(False))
-        running = exists().where(Run.id == Snapshot.run_id, Run.status == "RUNNING")
+        chunk = session.execute(
+            select(Chunk.run_id)
+            .join(Snapshot, Snapshot.chunk_id == Chunk.id)
+            .where(Snapshot.id == snapshot_id, Chunk.owner == owner, Chunk.done.is_(False))
+            .with_for_update(read=True, of=Chunk)
+        ).first()
+        run = _held(session, chunk.run_id) if chunk else None
+        if run is None or run.status != "RUNNING":
+            return False
         for image in (outcome.image, outcome.difference):
             if image is not None:
-                session.merge(image)
-        session.flush()
+                _keep(session, image)
         accepted = execute(
             session,
             update(Snapshot)
-            .where(Snapshot.id == snapshot_id, Snapshot.status.in_(UNFINISHED), owned, running)
+            .where(Snapshot.id == snapshot_id, Snapshot.status.in_(UNFINISHED))
             .values(
                 status=outcome.status,
                 image=outcome.image.sha256 if outcome.image else None,
@@ -113,19 +122,26 @@ def record(owner: str, snapshot_id: str, outcome: Outcome) -> bool:
         if not accepted:
             return False
         snapshot = session.get_one(Snapshot, snapshot_id, populate_existing=True)
-        run = session.get_one(Run, snapshot.run_id, populate_existing=True)
         _settle(session, run, snapshot, outcome)
         column = outcome.status.lower()
-        execute(
-            session,
-            update(Run)
-            .where(Run.id == run.id)
-            .values({"done": Run.done + 1, column: getattr(Run, column) + 1}),
-        )
-        session.refresh(run)
+        run.done += 1
+        setattr(run, column, getattr(run, column) + 1)
         if run.done == run.total:
-            _close(session, run)
+            session.flush()
+            run.status, run.finished_at = _verdict(session, run), now()
+            run.message = _sentence(session, run)
         return True
+
+
+def _held(session: Session, run_id: str) -> Run:
+    """A run as it is now, its row ours until the transaction ends."""
+    return session.get_one(Run, run_id, populate_existing=True, with_for_update={"key_share": True})
+
+
+def _keep(session: Session, image: Image) -> None:
+    """Adds an image's row; another worker may be adding the same one."""
+    size = {"width": image.width, "height": image.height, "size_bytes": image.size_bytes}
+    add_if_new(session, Image, sha256=image.sha256, created_at=now(), **size)
 
 
 def _settle(session: Session, run: Run, snapshot: Snapshot, outcome: Outcome) -> None:
@@ -152,21 +168,9 @@ def _settle(session: Session, run: Run, snapshot: Snapshot, outcome: Outcome) ->
         )
 
 
-def _close(session: Session, run: Run) -> None:
-    status = _verdict(session, run)
-    closed = execute(
-        session,
-        update(Run).where(Run.id == run.id, Run.status == "RUNNING").values(status=status, finished_at=now()),
-    )
-    if closed:
-        session.execute(update(Chunk).where(Chunk.run_id == run.id).values(done=True))
-        session.refresh(run)
-        run.message = _sentence(session, run)
-
-
-def reconsider(session: Session, run: Run) -> None:
+def reconsider(session: Session, run_id: str) -> None:
     """Judges a run that is over once more, after a review: its last change approved, it is PASSED."""
-    session.refresh(run)
+    run = _held(session, run_id)
     if run.status in ("FAILED", "PASSED"):
         run.status = _verdict(session, run)
         run.message = _sentence(session, run)

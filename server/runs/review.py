@@ -23,7 +23,7 @@ def review_snapshot(snapshot: Snapshot, decision: str, actor: Actor, reason: str
     Raises `Conflict` where there is nothing to decide, or somebody else has decided otherwise.
     """
     with writing() as session:
-        session.refresh(snapshot)
+        session.refresh(snapshot, with_for_update=True)
         if snapshot.status not in REVIEWABLE:
             raise Conflict(
                 "nothing-to-review",
@@ -45,11 +45,15 @@ def review_run(run: Run, decision: str, actor: Actor, reason: str | None = None)
     """Approves or rejects every change of a run that nobody has reviewed; returns how many that were."""
     with writing() as session:
         snapshots = session.scalars(
-            select(Snapshot).where(
+            select(Snapshot)
+            .where(
                 Snapshot.run_id == run.id,
                 Snapshot.status.in_(REVIEWABLE),
                 Snapshot.review == "UNREVIEWED",
             )
+            .order_by(Snapshot.position)
+            .with_for_update()
+            .execution_options(populate_existing=True)
         ).all()
         _decide(session, snapshots, decision, actor, reason)
         session.refresh(run)
@@ -76,4 +80,4 @@ def _decide(
         )
     session.flush()
     for run_id in {snapshot.run_id for snapshot in snapshots}:
-        lifecycle.reconsider(session, session.get_one(Run, run_id))
+        lifecycle.reconsider(session, run_id)

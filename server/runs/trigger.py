@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 from sqlalchemy import insert, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.access import audit
@@ -19,6 +20,7 @@ from server.access.audit import Actor
 from server.database import now, writing
 from server.models import Chunk, Idempotency, Project, Run, Snapshot, new_id
 from server.problems import Conflict, Invalid
+from server.runs import dispatch
 from server.runs.projects import read_suite
 from server.runs.suite import Shot
 
@@ -54,8 +56,20 @@ def trigger(
     Raises `Invalid` where the suite cannot be used or selects nothing, and `Conflict` where the
     idempotency key came with another request within 48 hours.
     """
-    request_hash = hashlib.sha256(json.dumps([project.id, asdict(asked)]).encode()).hexdigest()
     shots = _shots(project, asked, max_snapshots)
+    try:
+        run, again = _make(project, asked, actor, shots, idempotency_key)
+    except IntegrityError:  # the same idempotency key at the same moment; the other one was first
+        run, again = _make(project, asked, actor, shots, idempotency_key)
+    if not again:
+        dispatch.announce(-(-len(shots) // CHUNK_SIZE))
+    return run, again
+
+
+def _make(
+    project: Project, asked: Trigger, actor: Actor, shots: Sequence[Shot], idempotency_key: str | None
+) -> tuple[Run, bool]:
+    request_hash = hashlib.sha256(json.dumps([project.id, asdict(asked)]).encode()).hexdigest()
     with writing() as session:
         if idempotency_key and (first := _made_before(session, project, idempotency_key, request_hash)):
             return first, True
@@ -84,7 +98,6 @@ def trigger(
         )
         session.add(run)
         session.flush()
-        _add_snapshots(session, run, shots)
         if idempotency_key:
             session.add(
                 Idempotency(
@@ -94,6 +107,8 @@ def trigger(
                     run_id=run.id,
                 )
             )
+            session.flush()
+        _add_snapshots(session, run, shots)
         audit.record(
             project.organization_id,
             actor,

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from typing import ParamSpec, TypeVar
 
@@ -36,6 +36,7 @@ LANES = 2
 IDLE_S = 0.25
 WATCH_S = 1.0
 DRAIN_S = 20.0
+GIVE_BACK_S = 5.0
 INTERNAL = "retestr itself failed on this page; the worker's log tells why. Please report it."
 
 
@@ -64,18 +65,22 @@ class Worker:
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Works for ever; when `stopping` is set, claims nothing more and gives back what 20 s do not finish."""
+        async with self.on_duty():
+            lanes = [asyncio.create_task(self._lane(stopping)) for _ in range(LANES)]
+            await stopping.wait()
+            await asyncio.wait(lanes, timeout=DRAIN_S)
+
+    @contextlib.asynccontextmanager
+    async def on_duty(self) -> AsyncIterator[None]:
+        """Meanwhile looks after what `work_once` claims; at the end gives it back and closes the browser."""
         beating = threading.Event()
         heartbeat = threading.Thread(target=self._heartbeat, args=(beating,), daemon=True)
         heartbeat.start()
-        lanes = [asyncio.create_task(self._lane(stopping)) for _ in range(LANES)]
         watch = asyncio.create_task(self._watch())
         try:
-            await stopping.wait()
-            await asyncio.wait(lanes, timeout=DRAIN_S)
-            for _, task in self._working.values():
-                task.cancel()
-            await asyncio.wait(lanes, timeout=5)
+            yield
         finally:
+            await self._give_back()
             watch.cancel()
             beating.set()
             await self._close_browser()
@@ -94,9 +99,19 @@ class Worker:
                 task.cancel()
                 raise
         finally:
-            del self._working[claim.chunk_id]
-            await self._db(claims.finish, self._owner, claim)
+            try:
+                await self._db(claims.finish, self._owner, claim)
+            finally:
+                del self._working[claim.chunk_id]
         return True
+
+    async def _give_back(self) -> None:
+        for _, task in self._working.values():
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GIVE_BACK_S):
+                while self._working:
+                    await asyncio.sleep(0.05)
 
     # ------------------------------------------------------------------------------------ side by side
 

@@ -27,7 +27,7 @@ from server.access.audit import CLI
 from server.config import Settings
 from server.database import db, writing
 from server.images import open_store
-from server.models import Chunk, Image, Membership, Organization, Run, Snapshot, User
+from server.models import AuditEvent, Chunk, Image, Membership, Organization, Run, Snapshot, User
 from server.runs import baselines, lifecycle, projects, trigger
 from server.runs.lifecycle import Outcome
 from server.runs.trigger import Trigger
@@ -93,10 +93,10 @@ class Site:
         with self.app.app_context():
             db.create_all()
             self.organization, self.other = self._organization("Acme"), self._organization("Other")
-            self.admin = self._member(self.organization, "ada@acme.example", people.ADMIN)
-            self.editor = self._member(self.organization, "ed@acme.example", people.EDITOR)
-            self.viewer = self._member(self.organization, "vi@acme.example", people.VIEWER)
-            self.stranger = self._member(self.other, "eve@other.example", people.ADMIN)
+            self.admin = self.member(self.organization, "ada@acme.example", people.ADMIN)
+            self.editor = self.member(self.organization, "ed@acme.example", people.EDITOR)
+            self.viewer = self.member(self.organization, "vi@acme.example", people.VIEWER)
+            self.stranger = self.member(self.other, "eve@other.example", people.ADMIN)
             self.shop = projects.create(self.organization.id, "Tea Shop", CLI, suite_of(["Home", "Prices"]))
             self.theirs = projects.create(self.other.id, "Secret plans", CLI, suite_of(["Plan"]))
 
@@ -106,7 +106,8 @@ class Site:
             session.add(organization)
         return organization
 
-    def _member(self, organization: Organization, email: str, role: str) -> User:
+    def member(self, organization: Organization, email: str, role: str) -> User:
+        """A new person with a role in an organisation."""
         with writing() as session:
             user = User(email=email, name=email.split("@")[0], password_hash=_password_hash())
             session.add(user)
@@ -181,6 +182,17 @@ class Site:
 
     def _image(self, png: bytes) -> Image:
         return Image(sha256=self.store.put(png), width=SIZE[0], height=SIZE[1], size_bytes=len(png))
+
+    def join(self, organization: Organization, user: User, role: str) -> None:
+        """Makes a person a member of one more organisation."""
+        with self.app.app_context(), writing() as session:
+            session.add(Membership(organization_id=organization.id, user_id=user.id, role=role))
+
+    def actions(self) -> list[str]:
+        """What Acme's audit log tells, the newest last."""
+        with self.app.app_context():
+            query = select(AuditEvent.action).where(AuditEvent.organization_id == self.organization.id)
+            return list(db.session.scalars(query.order_by(AuditEvent.id)))
 
     @staticmethod
     def _snapshots(run_id: str) -> list[Snapshot]:

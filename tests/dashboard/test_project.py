@@ -51,7 +51,7 @@ def test_the_number_of_queries_does_not_grow_with_the_runs(site: Site) -> None:
     visitor = site.visit()
     with site.queries() as seen:
         visitor.page("/projects/tea-shop")
-    assert len([s for s in seen if s.startswith("SELECT")]) <= 5
+    assert len([s for s in seen if s.startswith("SELECT")]) <= 6
 
 
 def test_an_unfinished_row_asks_again_and_a_finished_one_does_not(site: Site) -> None:

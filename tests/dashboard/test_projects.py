@@ -35,7 +35,7 @@ def test_the_number_of_queries_does_not_grow_with_the_projects(site: Site) -> No
     site.changed(1)
     with site.queries() as seen:
         visitor.page("/")
-    assert len([s for s in seen if s.startswith("SELECT")]) <= 3
+    assert len([s for s in seen if s.startswith("SELECT")]) <= 4
 
 
 def test_a_new_project_starts_from_an_example(site: Site) -> None:

@@ -5,23 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
+from server.access import invitations, passwords
+from server.access.audit import CLI
+from server.config import Settings
+from server.database import db
 from tests.dashboard.conftest import Site
 
-FORMS = [
-    "/projects/new",
-    "/projects/tea-shop/suite",
-    "/cancel-all",
-    "/runs/{run}/cancel",
-    "/runs/{run}/approve",
-    "/runs/{run}/reject",
-    "/snapshots/{snapshot}/approve",
-    "/snapshots/{snapshot}/reject",
-    "/settings/api-keys",
-    "/settings/api-keys/{run}/revoke",
-]
 PAGES = [
     "/",
     "/projects/new",
@@ -32,16 +25,28 @@ PAGES = [
     "/runs/{run}/approve",
     "/runs/{run}/reject",
     "/settings/api-keys",
+    "/settings/api-keys?show=all",
     "/settings/audit-logs",
+    "/settings/members",
+    "/settings/members/leave",
+    "/settings/organization",
+    "/settings/account",
 ]
-EDITORS_ONLY = ["/projects/new", "/cancel-all", "/runs/{run}/approve", "/runs/{run}/reject"]
-ADMINS_ONLY = ["/settings/api-keys", "/settings/audit-logs", "/settings/api-keys/{run}/revoke"]
+OPEN_PAGES = ["/login", "/password/forgot", "/password/reset/{reset}", "/invitations/{invitation}"]
 
 
 @pytest.fixture
 def filled(site: Site) -> Iterator[dict[str, str]]:
     run = site.changed()
-    yield {"run": run, "snapshot": site.snapshots(run)[0].id}
+    with site.app.app_context():
+        _, invitation = invitations.invite(site.organization, "grace@x.example", "Editor", CLI)
+        reset = passwords.make_reset(site.viewer)
+    yield {
+        "run": run,
+        "snapshot": site.snapshots(run)[0].id,
+        "invitation": invitation,
+        "reset": reset,
+    }
 
 
 class _Inline(HTMLParser):
@@ -68,55 +73,12 @@ class _Inline(HTMLParser):
         self._script = False
 
 
-def test_every_form_is_in_the_list_above(site: Site) -> None:
-    rules = {
-        re.sub(r"<[^>]*decision>", "approve", rule.rule)
-        for rule in site.app.url_map.iter_rules()
-        if rule.endpoint.startswith("dashboard.") and "POST" in (rule.methods or ())
-    }
-    known = {
-        path.replace("{run}/revoke", "<key_id>/revoke")
-        .replace("tea-shop", "<slug>")
-        .replace("{run}", "<run_id>")
-        .replace("{snapshot}", "<snapshot_id>")
-        for path in FORMS
-        if not path.endswith("/reject")
-    }
-    assert rules == known | {"/login", "/logout"}
-
-
-@pytest.mark.parametrize("path", [*FORMS, "/logout", "/login"])
-def test_a_form_without_its_token_does_nothing(site: Site, filled: dict[str, str], path: str) -> None:
-    answer = site.visit().client.post(path.format(**filled), data={"name": "x"})
-    assert answer.status_code == 400
-    assert "This form is no longer valid" in answer.text
-
-
-@pytest.mark.parametrize("path", FORMS)
-def test_a_viewer_changes_nothing(site: Site, filled: dict[str, str], path: str) -> None:
-    answer = site.visit(site.viewer).send(path.format(**filled), {"suite": "x", "name": "x"})
-    assert answer.status_code == 403
-    assert "Your role does not allow this" in answer.text
-
-
-@pytest.mark.parametrize("path", ADMINS_ONLY)
-def test_settings_are_for_admins(site: Site, filled: dict[str, str], path: str) -> None:
-    assert site.visit(site.editor).get(path.format(**filled)).status_code == 403
-
-
-@pytest.mark.parametrize("path", EDITORS_ONLY)
-def test_questions_are_for_those_who_may_decide(site: Site, filled: dict[str, str], path: str) -> None:
-    assert site.visit(site.viewer).get(path.format(**filled)).status_code == 403
-    assert site.visit(site.editor).get(path.format(**filled)).status_code == 200
-
-
 def test_a_viewer_sees_no_button_that_would_be_refused(site: Site, filled: dict[str, str]) -> None:
     site.trigger("waiting")
     viewer = site.visit(site.viewer)
     for path in ("/", "/projects/tea-shop", "/projects/tea-shop/suite", "/runs/{run}"):
         page = viewer.page(path.format(**filled))
         assert re.findall(r'<form[^>]*method="post"[^>]*action="([^"]*)"', page) == ["/logout"]
-        assert "/settings" not in page
         assert not re.search(r'href="[^"]*(/projects/new|/cancel-all|/approve|/reject)', page)
 
 
@@ -141,6 +103,46 @@ def test_a_page_is_for_those_who_are_logged_in(site: Site, filled: dict[str, str
     assert site.anonymous().get(path.format(**filled)).location.startswith("/login")
 
 
+@pytest.mark.parametrize("path", OPEN_PAGES)
+def test_a_page_for_everybody_keeps_to_the_policy_too(site: Site, filled: dict[str, str], path: str) -> None:
+    answer = site.anonymous().get(path.format(**filled))
+    assert answer.status_code == 200
+    inline = _Inline()
+    inline.feed(answer.text)
+    assert inline.found == []
+    assert answer.headers["Cache-Control"] == "no-store"
+    secret = "{" in path
+    assert answer.headers["Referrer-Policy"] == ("no-referrer" if secret else "same-origin")
+
+
+def test_every_link_in_the_settings_leads_to_a_page(site: Site) -> None:
+    for user in (site.admin, site.editor, site.viewer):
+        visitor = site.visit(user)
+        page = visitor.page("/settings/members")
+        links = set(re.findall(r'href="(/settings[^"#]*)"', page))
+        assert {"/settings/members", "/settings/account"} <= links
+        for link in links:
+            visitor.page(link)
+
+
+def test_a_browser_comes_by_https_only_after_it_came_by_https_once(site: Site) -> None:
+    for path in ("/login", "/settings/api-keys", "/no/such/page"):
+        assert "Strict-Transport-Security" not in site.visit().get(path).headers
+        secure = site.visit().get(path, base_url="https://localhost")
+        assert secure.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+@pytest.mark.parametrize(("public_url", "secure"), [("https://retestr.example", True), ("", False)])
+def test_the_cookie_is_secure_where_the_dashboard_is(tmp_path: Path, public_url: str, secure: bool) -> None:
+    site = Site(Settings(data=tmp_path, public_url=public_url))
+    cookie = site.anonymous().get("/login", base_url="https://retestr.example").headers["Set-Cookie"]
+    assert ("Secure" in cookie) is secure
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    with site.app.app_context():
+        db.engine.dispose()
+
+
 def test_what_others_own_is_not_there(site: Site, filled: dict[str, str]) -> None:
     stranger = site.visit(site.stranger)
     for path in ("/projects/tea-shop", "/projects/tea-shop/suite", "/runs/{run}", "/runs/{run}/row"):
@@ -148,6 +150,13 @@ def test_what_others_own_is_not_there(site: Site, filled: dict[str, str]) -> Non
     for path in ("/runs/{run}/cancel", "/runs/{run}/approve", "/snapshots/{snapshot}/approve"):
         assert stranger.send(path.format(**filled)).status_code == 404
     assert "Tea Shop" not in stranger.page("/")
+
+
+def test_what_no_database_takes_is_a_bad_request_and_no_crash(site: Site) -> None:
+    visitor = site.visit()
+    for path in ("/settings/audit-logs?actor=%00", "/projects/a%00b", "/runs/x?snapshot=%00"):
+        assert visitor.get(path).status_code == 400
+    assert visitor.send("/settings/account/name", {"name": "a\0b"}).status_code == 400
 
 
 def test_errors_are_pages_with_a_way_on(site: Site) -> None:

@@ -61,7 +61,7 @@ class Server:
         return self.process.wait(60)
 
     def answers(self) -> bool:
-        with contextlib.suppress(requests.ConnectionError):
+        with contextlib.suppress(requests.ConnectionError, requests.Timeout):
             return requests.get(f"{self.url}/healthz", timeout=2).ok
         return False
 

@@ -11,9 +11,9 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from apiflask import APIFlask
 
+from scripts import write_docs
 from server import config
 from server.config import SettingError, load
-from scripts import write_docs
 from server.database import Base, db
 
 ROOT = Path(__file__).resolve().parents[2]

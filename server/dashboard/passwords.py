@@ -1,0 +1,56 @@
+"""Forgotten passwords: asking for a link, and the page behind it."""
+
+from __future__ import annotations
+
+from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from server.access import mail, passwords
+from server.config import Settings
+from server.problems import Invalid
+
+
+def add_to(pages: Blueprint) -> None:
+    """Adds the routes."""
+    pages.add_url_rule("/password/forgot", view_func=forgot_password, methods=["GET", "POST"])
+    pages.add_url_rule("/password/reset/<token>", view_func=reset_password, methods=["GET", "POST"])
+
+
+def forgot_password() -> ResponseReturnValue:
+    """Mails a link, and answers the same whether there is such a person or not; without mail, tells whom to ask."""
+    settings: Settings = current_app.extensions["retestr"]
+    # The request's Host is the sender's to choose: a link built on it could lead the owner's token elsewhere.
+    can_mail = mail.is_set_up() and bool(settings.public_url)
+    asked = request.method == "POST" and can_mail
+    if asked:
+        begun = passwords.begin_reset(request.form.get("email", ""), request.remote_addr or "")
+        if begun is not None:
+            user, token = begun
+            link = settings.public_url.rstrip("/") + url_for("dashboard.reset_password", token=token)
+            mail.send(user.email, "password_reset", email=user.email, link=link)
+    return render_template("dashboard/password_forgot.html", can_mail=can_mail, asked=asked)
+
+
+def reset_password(token: str) -> ResponseReturnValue:
+    """Sets a new password, once; every session of the person ends."""
+    user = passwords.who_resets(token)
+    if user is None:
+        return render_template("dashboard/password_reset_over.html"), 404
+    if request.method != "POST":
+        return _form(token, user.email)
+    try:
+        passwords.reset(token, request.form.get("password", ""), request.remote_addr)
+    except Invalid as problem:
+        return _form(token, user.email, problem.message), 422
+    flash("Your new password is set. Log in with it.", "done")
+    return redirect(url_for("dashboard.log_in"), 303)
+
+
+def _form(token: str, email: str, error: str | None = None) -> str:
+    return render_template(
+        "dashboard/password_reset.html",
+        token=token,
+        email=email,
+        min_length=passwords.MIN_LENGTH,
+        error=error,
+    )
