@@ -24,11 +24,14 @@ from server.problems import Problem
 
 class _Request(Request):
     def get_json(self, *args: Any, **kwargs: Any) -> Any:
-        """The body as JSON; nested deeper than Python can follow, it is a bad request and no crash."""
+        """The body as JSON; null, or nested deeper than Python can follow, it is a bad request."""
         try:
-            return super().get_json(*args, **kwargs)
+            body = super().get_json(*args, **kwargs)
         except RecursionError:
             raise BadRequest from None
+        if body is None:  # APIFlask would take it for an empty object
+            raise BadRequest
+        return body
 
 
 class _Sessions(SecureCookieSessionInterface):

@@ -25,6 +25,7 @@ from server.problems import Problem
 from server.runs import projects
 from server.runs.suite import SuiteError, json_schema, parse
 from server.vision import browser as browsers
+from server.vision.addresses import AddressPolicy
 
 
 class _Command(click.Group):
@@ -53,6 +54,10 @@ def main() -> None:
 def _ready() -> APIFlask:
     """The application with its database at the newest revision."""
     settings = load()
+    try:
+        AddressPolicy(settings.capture_allow)
+    except ValueError as error:
+        raise SettingError(f"RETESTR_CAPTURE_ALLOW cannot be used: {error}") from None
     settings.data.mkdir(parents=True, exist_ok=True)
     app = create_app(settings)
     with app.app_context():

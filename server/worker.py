@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 
 from server import create_app, lifeline
 from server.config import Settings
-from server.images import open_store
 from server.runs.work import Worker
 from server.vision import browser
 from server.vision.addresses import AddressPolicy
@@ -50,10 +49,8 @@ async def _run() -> None:
 def make_worker() -> Worker:
     """This process's worker, with the settings of the environment and an owner's name of its own."""
     app = create_app()
-    settings: Settings = app.extensions["retestr"]
     owner = f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
-    store = open_store(settings.storage)
-    return Worker(app, owner, lambda: open_browser(settings), store, settings.max_megapixels)
+    return Worker(app, owner, lambda: open_browser(app.extensions["retestr"]))
 
 
 def open_browser(settings: Settings) -> Browser:

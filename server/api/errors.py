@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from apiflask.exceptions import HTTPError
-from flask import jsonify, make_response, request
+from flask import current_app, jsonify, make_response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -76,6 +76,11 @@ def of_http(error: HTTPException) -> ResponseReturnValue:
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             answer.headers[name] = value
+    if error.code == 405 and (
+        own := [rule for rule in current_app.url_map.iter_rules() if rule.rule == request.path]
+    ):
+        # `/api/runs/<run_id>` matches `/api/runs/cancel-all` as well, but that is no run.
+        answer.headers["Allow"] = ", ".join(sorted({method for rule in own for method in rule.methods or ()}))
     return answer
 
 

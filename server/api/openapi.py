@@ -34,7 +34,6 @@ ANSWERS = {
     "409": "It contradicts what has already happened.",
     "413": "The body is too large.",
     "414": "The address is longer than 8 KiB.",
-    "415": "The body is said to be something else than JSON.",
     "422": "The request cannot be used as it is; `details` lists what is wrong.",
     "429": "Too many requests; `Retry-After` says when to try again.",
 }
@@ -157,6 +156,8 @@ def _complete_operation(operation: dict[str, Any], method: str, path: str) -> No
     parameters += operation.pop("x-headers", [])
     for parameter in parameters:
         _tell_as_text(parameter)
+    if "requestBody" in operation:
+        operation["requestBody"].setdefault("required", True)
     for status in _refusals(operation, method, scope):
         answers[status] = {"$ref": f"#/components/responses/{status}"}
     if scope:
@@ -180,7 +181,6 @@ def _refusals(operation: dict[str, Any], method: str, scope: str | None) -> list
         "409": method != "get" and scope,
         "413": body,
         "414": has_path or has_text,
-        "415": "application/json" in body,
         "422": body or has_text,
         "429": True,
     }
@@ -196,7 +196,11 @@ def _tell_as_text(parameter: dict[str, Any]) -> None:
         del schema["default"]
     if (parameter["in"], parameter["name"]) == ("path", "kind"):
         schema["enum"] = ["actual", "baseline", "difference"]
-    elif parameter["in"] == "query" and schema.get("type") == "string" and not schema.keys() & {"enum", "format"}:
+    elif (
+        parameter["in"] == "query"
+        and schema.get("type") == "string"
+        and not schema.keys() & {"enum", "format"}
+    ):
         schema.setdefault("pattern", NO_NUL)
 
 

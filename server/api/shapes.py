@@ -12,6 +12,7 @@ from server.access.scopes import SCOPES
 from server.api.texts import (
     Branch,
     Cursor,
+    Days,
     Instant,
     Name,
     Note,
@@ -19,6 +20,7 @@ from server.api.texts import (
     OptionalName,
     OptionalUrl,
     Position,
+    PullRequest,
     Reference,
     SuiteText,
 )
@@ -73,7 +75,7 @@ class TriggerIn(Shape):
     suite: SuiteText | None = Field(None, description="A suite (YAML) for this run instead of the project's.")
     tests: list[Name] = Field([], max_length=1000, description="Names or patterns of the tests to run.")
     name: OptionalName = Field(None, description="What the run is called where a workflow has several.")
-    pull_request: int | None = Field(None, ge=1, le=2**31 - 1, strict=True)
+    pull_request: PullRequest | None = None
     workflow_url: OptionalUrl = None
     actor: OptionalName = Field(None, description="Who caused the run, as the CI system says.")
 
@@ -277,9 +279,7 @@ class KeyIn(Shape):
     name: Name = Field(examples=["GitHub Actions CI"])
     scopes: list[Scope] = Field(min_length=1, max_length=20, examples=[["run:read", "run:write"]])
     expires_at: Instant | None = Field(None, description="When it ends; a past date is refused.")
-    expires_in_days: int | None = Field(
-        None, ge=1, le=3650, strict=True, description="Instead of `expiresAt`."
-    )
+    expires_in_days: Days | None = Field(None, description="Instead of `expiresAt`.")
     project_ids: list[str] | None = Field(
         None, min_length=1, max_length=1000, description="Limit it to these projects, by ID or slug."
     )

@@ -9,7 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 _BLANKS = (
@@ -43,6 +43,15 @@ def _no_nul(text: str) -> str:
 
 def _or_none(value: Any) -> Any:
     return None if value == "" else value
+
+
+def _whole(value: Any) -> Any:
+    """JSON knows one kind of number: 5.0 is 5. Neither "5" nor true is."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, bool | str):
+        raise PydanticCustomError("number", "must be a whole number")
+    return value
 
 
 def _instant(value: Any) -> datetime:
@@ -89,6 +98,8 @@ Reference = Annotated[str, _length(100), AfterValidator(_no_nul), _schema(NO_NUL
 Instant = Annotated[
     datetime, BeforeValidator(_instant), WithJsonSchema({"type": "string", "format": "date-time"})
 ]
+PullRequest = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_whole)]
+Days = Annotated[int, Field(ge=1, le=3650), BeforeValidator(_whole)]
 Cursor = Annotated[str, StringConstraints(pattern=r"^[0-9a-v]{1,24}$")]
 Position = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}$")]
 SuiteText = Annotated[str, StringConstraints(max_length=1_000_000)]

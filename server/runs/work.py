@@ -11,14 +11,15 @@ import contextlib
 import logging
 import threading
 from collections.abc import AsyncIterator, Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import ParamSpec, TypeVar
 
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from server.config import Settings
 from server.database import writing
-from server.images import ImageMissing, ImageStore
+from server.images import ImageMissing, open_store
 from server.runs import claims, judge, lifecycle
 from server.runs.claims import Claim
 from server.runs.judge import Job
@@ -46,19 +47,12 @@ class Worker:
     `open_browser` starts the browser; it is started again whenever it has died.
     """
 
-    def __init__(
-        self,
-        app: Flask,
-        owner: str,
-        open_browser: Callable[[], Browser],
-        store: ImageStore,
-        megapixels: float,
-    ) -> None:
+    def __init__(self, app: Flask, owner: str, open_browser: Callable[[], Browser]) -> None:
         self._app = app
         self._owner = owner
         self._open_browser = open_browser
-        self._store = store
-        self._megapixels = megapixels
+        self._settings: Settings = app.extensions["retestr"]
+        self._store = open_store(self._settings.storage)
         self._browser: Browser | None = None
         self._starting = asyncio.Lock()
         self._working: dict[str, tuple[Claim, asyncio.Task[None]]] = {}
@@ -190,7 +184,8 @@ class Worker:
     async def _capture(self, browser: Browser, session: Session, job: Job) -> bool:
         """Captures and judges one snapshot; returns False where the browser crashed over it."""
         try:
-            image = await session.capture(job.shot.page, job.known)
+            page = replace(job.shot.page, timeout_s=self._settings.page_timeout_s)
+            image = await session.capture(page, job.known)
         except CaptureError as error:
             if error.kind == "crash":
                 return False
@@ -203,7 +198,9 @@ class Worker:
             return True
         identity = {name: str(value) for name, value in asdict(browser.identity).items()}
         try:
-            outcome = await self._db(judge.judge, job, image, identity, self._store, self._megapixels)
+            outcome = await self._db(
+                judge.judge, job, image, identity, self._store, self._settings.max_megapixels
+            )
         except (ImageError, ImageMissing) as error:
             outcome = Outcome("ERROR", error_kind="image", error_message=f"Comparing failed: {error}")
         except (SQLAlchemyError, OSError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -108,6 +109,26 @@ def test_a_page_that_answers_404_is_an_error_and_never_a_baseline(server: Server
     assert error["kind"] == "http-status"
     assert "404" in error["message"]
     assert len(server.api("GET", f"/projects/{project}/baselines").json()["items"]) == 1
+
+
+def test_a_page_that_takes_too_long_is_an_error_and_the_others_are_unharmed(
+    make_server: Make, site: Site
+) -> None:
+    site.page("a.html", "a")
+    slow = socket.create_server(("127.0.0.1", 0))  # accepts and never answers
+    allow = f"{site.url.removeprefix('http://')},127.0.0.1:{slow.getsockname()[1]}"
+    server = make_server(RETESTR_CAPTURE_ALLOW=allow, RETESTR_PAGE_TIMEOUT_S="3")
+    suite = (
+        suite_of(site.url, "a.html")
+        + f"  - {{name: slow, path: 'http://127.0.0.1:{slow.getsockname()[1]}/'}}\n"
+    )
+    project = server.set_up(suite)
+    server.start()
+    run = server.finished(server.trigger(project), 30)
+    slow.close()
+    assert (run["status"], run["counts"]["new"], run["counts"]["error"]) == ("ERROR", 1, 1)
+    (error,) = [s["error"] for s in server.snapshots(run["id"]) if s["status"] == "ERROR"]
+    assert error["kind"] == "timeout"
 
 
 def test_a_private_address_is_refused_and_the_setting_named(make_server: Make, site: Site) -> None:

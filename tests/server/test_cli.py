@@ -94,6 +94,11 @@ def test_a_setting_that_cannot_be_used_is_told_in_a_line(terminal: Terminal) -> 
     assert (done.exit_code, "RETESTR_WEB_THREADS must be" in done.output) == (1, True)
 
 
+def test_an_allow_list_that_cannot_be_read_is_told_before_anything_starts(terminal: Terminal) -> None:
+    done = terminal.run("serve", RETESTR_CAPTURE_ALLOW="10.0.0.0/99")
+    assert (done.exit_code, "RETESTR_CAPTURE_ALLOW cannot be used" in done.output) == (1, True)
+
+
 def test_a_suite_is_checked_with_file_line_and_column(terminal: Terminal, tmp_path: Path) -> None:
     good, bad = tmp_path / "good.yml", tmp_path / "bad.yml"
     good.write_text(SUITE)
