@@ -5,7 +5,7 @@ connections and send the next request when the answer is there. CPU is user + sy
 from /proc (Linux), divided by the requests; what PostgreSQL itself uses is told apart. Rounds take turns, so that
 whatever else the machine does meets all alike; the table shows medians.
 
-PostgreSQL is measured where `RETESTR_TEST_DATABASE_URL` names one: `scripts/services run python benchmarks/auth.py`.
+PostgreSQL is measured where `RETESTR_TEST_DATABASE_URL` names one; `scripts/bench auth` sees to that.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class Contestant:
     process: subprocess.Popen[bytes]
     request: bytes
     database_cpu_s: Callable[[], float] = lambda: 0.0
+    counted: Callable[[], int] = lambda: 0  # the key's request count, itself one request
+    sent: int = 0
     cpu_us: list[float] = field(default_factory=list)  # per request, one entry a round
     database_us: list[float] = field(default_factory=list)
     per_s: list[float] = field(default_factory=list)
@@ -79,6 +81,7 @@ class Contestant:
         assert all(one.exitcode == 0 for one in clients), f"{self.name} answered something else than 200"
         took = time.monotonic() - start
         done = each * connections
+        self.sent += done
         self.cpu_us.append((cpu_s(self.process.pid) - cpu) / done * 1e6)
         self.database_us.append((self.database_cpu_s() - database) / done * 1e6)
         self.per_s.append(done / took)
@@ -135,16 +138,21 @@ def retestr(name: str, folder: Path, database_url: str) -> Iterator[Contestant]:
     project = command(
         "project", "create", "--organization", "Bench", "--name", "Shop", "--suite", f"{folder}/suite.yml"
     )["projectId"]
-    key = command(
-        "key", "create", "--organization", "Bench", "--name", "bench", "--scope", "run:read", "--scope", "run:write"
-    )["key"]  # fmt: skip
+    made = command("key", "create", "--organization", "Bench", "--name", "bench", "--scope", "admin:write")
+    key = made["key"]
     port = free_port()
     serve = [str(BIN / "retestr"), "serve", "--port", str(port), "--no-worker"]
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     with running(serve, environment, folder, port) as process:
-        run = ask(port, "POST", "/api/runs", headers, json.dumps({"projectId": project, "branch": "main"}))["id"]
+        run = ask(port, "POST", "/api/runs", headers, json.dumps({"projectId": project, "branch": "main"}))[
+            "id"
+        ]
         ask(port, "POST", f"/api/runs/{run}/cancel", headers)
-        yield Contestant(name, port, process, get(f"/api/runs/{run}", key))
+
+        def counted() -> int:
+            return int(ask(port, "GET", f"/api/keys/{made['keyId']}", headers)["requestCount"])
+
+        yield Contestant(name, port, process, get(f"/api/runs/{run}", key), counted=counted)
 
 
 @contextlib.contextmanager
@@ -206,15 +214,17 @@ def postgres(url: str) -> Iterator[tuple[str, Callable[[], float]]]:
         admin.close()
 
 
-def ask(port: int, method: str, path: str, headers: dict[str, str], body: str | None = None) -> dict[str, str]:
+def ask(
+    port: int, method: str, path: str, headers: dict[str, str], body: str | None = None
+) -> dict[str, str]:
     """One request, answered with JSON."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     connection.request(method, path, body, headers)
     answer = connection.getresponse()
-    text_ = answer.read().decode()
+    said = answer.read().decode()
     connection.close()
-    assert answer.status < 300, text_
-    return json.loads(text_)
+    assert answer.status < 300, said
+    return json.loads(said)
 
 
 def get(path: str, key: str) -> bytes:
@@ -231,9 +241,6 @@ def free_port() -> int:
 
 def table(contestants: list[Contestant]) -> str:
     """The figures as Markdown; the first contestant is what the others are compared with."""
-    lines = [
-        "| server | CPU per request, µs | of which the kernel's database processes, µs | CPU ratio | requests/s |",
-    ]
     first = statistics.median(contestants[0].cpu_us)
     lines = ["| server | CPU per request | × bare | PostgreSQL's own CPU | requests per second |"]
     lines.append("| --- | ---: | ---: | ---: | ---: |")
@@ -248,12 +255,18 @@ def table(contestants: list[Contestant]) -> str:
 
 def main() -> None:
     """Measures and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few requests: whether it runs, not what it costs")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--quick", action="store_true", help="few requests: whether it runs, not what it costs"
+    )
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--requests", type=int, default=4000, help="of each server in each round")
     parser.add_argument("--connections", type=int, default=4)
     options = parser.parse_args()
+    if not Path("/proc/self/stat").exists():
+        sys.exit("auth: CPU time is read from /proc, which this system does not have.")
     rounds, requests = (2, 400) if options.quick else (options.rounds, options.requests)
     url = os.environ.get("RETESTR_TEST_DATABASE_URL")
     with contextlib.ExitStack() as stack:
@@ -265,9 +278,12 @@ def main() -> None:
             server = stack.enter_context(retestr("retestr, PostgreSQL", folder / "postgres", database))
             server.database_cpu_s = backends_cpu_s
             contestants.append(server)
+        before = [one.counted() for one in contestants]
         for number in range(rounds + 1):
             for one in contestants:
                 one.round(requests if number else min(requests, 1000), options.connections)
+        for one, count in zip(contestants[1:], before[1:], strict=True):
+            assert one.counted() == count + 1 + one.sent, f"{one.name} has not counted every request"
         for one in contestants:  # the first round warmed up
             del one.cpu_us[0], one.database_us[0], one.per_s[0]
         print(table(contestants))
@@ -275,7 +291,7 @@ def main() -> None:
             print("\nPostgreSQL: not measured, RETESTR_TEST_DATABASE_URL names none.")
         print(
             f"\nMedians of {rounds} rounds of {requests} requests over {options.connections} connections; "
-            f"{PROCESSES} processes, {THREADS} threads. Goal: at most {GOAL:.1f} × bare."
+            f"{PROCESSES} processes, {THREADS} threads. Every request was counted. Goal: at most {GOAL:.1f} × bare."
         )
 
 

@@ -60,7 +60,11 @@ def build(settings: Settings | None = None) -> APIFlask:
     app.extensions["retestr"] = settings
     app.config.update(
         SQLALCHEMY_DATABASE_URI=settings.database,
-        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": settings.web_threads, "max_overflow": settings.web_threads},
+        SQLALCHEMY_ENGINE_OPTIONS={
+            "pool_size": settings.web_threads,  # one connection for each thread
+            "max_overflow": settings.web_threads,  # and one for its session besides
+            "pool_reset_on_return": None,  # a connection ends its own transaction when it is closed
+        },
         SECRET_KEY=settings.session_secret(),
         MAX_CONTENT_LENGTH=settings.max_body_bytes,
         SESSION_COOKIE_NAME="retestr",

@@ -158,7 +158,9 @@ class Prepared:
         if held is None:
             engine = db.engine
             connection = engine.raw_connection()
-            cursor = connection.info.get("cursor") or connection.info.setdefault("cursor", connection.cursor())
+            cursor = connection.info.get("cursor") or connection.info.setdefault(
+                "cursor", connection.cursor()
+            )
             held = g.prepared = connection, cursor, engine.dialect
         connection, cursor, dialect = held
         execute = self._for.get(dialect.name) or self._for.setdefault(dialect.name, self._compiled(dialect))
@@ -166,6 +168,7 @@ class Prepared:
             return execute(cursor, values)
         except Exception as error:
             if dialect.is_disconnect(error, connection.driver_connection, cursor):
+                connection.invalidate(error)
                 db.engine.dispose()  # the database has gone away: the others are dead as well
             raise
 

@@ -6,9 +6,11 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.pool import Pool
 
 from server import migrations
 from server.config import Settings
@@ -28,13 +30,22 @@ class Databases:
 
     @contextmanager
     def fresh(self) -> Iterator[str]:
-        """A migrated, empty database's URL; it is dropped afterwards, whoever is still connected."""
+        """A migrated, empty database's URL; afterwards its connections are closed and it is dropped."""
+        opened: list[Any] = []
+
+        def note(connection: Any, record: object) -> None:
+            opened.append(connection)
+
         name = f"test_{secrets.token_hex(6)}"
         self._run(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         url = make_url(self._settings.database_url).set(database=name)
+        event.listen(Pool, "connect", note)
         try:
             yield url.render_as_string(hide_password=False)
         finally:
+            event.remove(Pool, "connect", note)
+            for connection in opened:
+                connection.close()
             self._run(f"DROP DATABASE {name} WITH (FORCE)")
 
     def close(self) -> None:

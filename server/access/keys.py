@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, select
 
@@ -17,7 +18,7 @@ from server.access import audit
 from server.access.audit import Actor
 from server.access.scopes import SCOPES, allows
 from server.database import Prepared, clock_s, db, now, writing
-from server.models import ApiKey, Project, new_id
+from server.models import ApiKey, Project, Run, new_id
 from server.problems import Conflict, Invalid
 
 PREFIX = "vts_"
@@ -29,19 +30,28 @@ PATTERN = r"vts_[0-9A-Za-z]{36}"
 _BASE62 = string.digits + string.ascii_uppercase + string.ascii_lowercase
 _SHAPE = re.compile(PATTERN)
 
-_TABLE = ApiKey.__table__.c
-_BY_HASH = Prepared(
-    select(
-        _TABLE.id,
-        _TABLE.name,
-        _TABLE.organization_id,
-        _TABLE.scopes,
-        _TABLE.project_ids,
-        _TABLE.expires_at,
-        _TABLE.revoked_at,
-        _TABLE.window_count,
-        (_TABLE.window_ends_s - clock_s()).label("window_left_s"),
-    ).where(_TABLE.key_hash == bindparam("hash"))
+_KEY, _RUN = ApiKey.__table__.c, Run.__table__.c
+_HOLDER = [
+    column.label(f"key_{column.key}")
+    for column in (
+        _KEY.id,
+        _KEY.name,
+        _KEY.organization_id,
+        _KEY.scopes,
+        _KEY.project_ids,
+        _KEY.expires_at,
+        _KEY.revoked_at,
+        _KEY.window_count,
+        (_KEY.window_ends_s - clock_s()).label("window_left_s"),
+    )
+]
+_BY_HASH = Prepared(select(*_HOLDER).where(_KEY.key_hash == bindparam("hash")))
+_BY_HASH_WITH_RUN = Prepared(
+    select(*_HOLDER, *(column for column in _RUN if column.key != "suite"))
+    .outerjoin_from(
+        ApiKey, Run, (_RUN.id == bindparam("run_id")) & (_RUN.organization_id == _KEY.organization_id)
+    )
+    .where(_KEY.key_hash == bindparam("hash"))
 )
 
 
@@ -89,22 +99,32 @@ def find(key: str) -> Holder | None:
 
     One indexed look-up and no cache, so that a revoked key is refused from the next request on.
     """
-    if not is_well_formed(key):
-        return None
-    row = _BY_HASH(hash=digest(key))
+    return _holder(_BY_HASH(hash=digest(key))) if is_well_formed(key) else None
+
+
+def find_with_run(key: str, run_id: str) -> tuple[Holder | None, Any]:
+    """The holder of a key as `find` tells it and, in the same look-up, a run of its organisation as a plain row.
+
+    The row's `id` is None where there is no such run. For the one route that CI asks again and again: one statement
+    of three less in each request.
+    """
+    row = _BY_HASH_WITH_RUN(hash=digest(key), run_id=run_id) if is_well_formed(key) else None
+    return _holder(row), row
+
+
+def _holder(row: Any) -> Holder | None:
     if row is None:
         return None
-    limit = None if row.project_ids is None else tuple(row.project_ids)
     return Holder(
-        row.id,
-        row.name,
-        row.organization_id,
-        tuple(row.scopes),
-        limit,
-        row.expires_at,
-        row.revoked_at,
-        row.window_count,
-        row.window_left_s,
+        row.key_id,
+        row.key_name,
+        row.key_organization_id,
+        tuple(row.key_scopes),
+        None if row.key_project_ids is None else tuple(row.key_project_ids),
+        row.key_expires_at,
+        row.key_revoked_at,
+        row.key_window_count,
+        row.key_window_left_s,
     )
 
 

@@ -70,7 +70,12 @@ def _holder() -> Holder:
         raise Denied(
             401, "key-missing", "Send an API key: Authorization: Bearer vts_… (Settings > API Keys)."
         )
-    holder = keys.find(key.strip())
+    if request.endpoint == "api.read_run":
+        holder, g.polled = keys.find_with_run(
+            key.strip(), (request.view_args or {})["run_id"].replace("\0", "")
+        )
+    else:
+        holder = keys.find(key.strip())
     if holder is None:
         _slow_down_guessing(key.strip())
         raise Denied(401, "key-invalid", "This API key is not known. Check that it was copied whole.")

@@ -116,6 +116,7 @@ def describe(app: Flask) -> None:
         for path, operations in spec["paths"].items():
             for method, operation in operations.items():
                 operation["tags"] = [resource_of(path)]
+                _name_body(operation, components["schemas"])
                 _complete_operation(operation, method, path)
         return spec
 
@@ -124,7 +125,9 @@ def _each_model_once(spec: dict[str, Any]) -> dict[str, Any]:
     """Gives nested models, which APIFlask calls `RunPage.RunOut`, their own name, and every reference with them."""
     schemas = spec["components"]["schemas"]
     plain = {name: name.rpartition(".")[2] for name in schemas}
-    spec["components"]["schemas"] = {plain[name]: schema for name, schema in sorted(schemas.items())}
+    spec["components"]["schemas"] = {
+        plain[name]: schemas[name] for name in sorted(plain, key=plain.__getitem__)
+    }
 
     def rename(node: Any) -> Any:
         if isinstance(node, list):
@@ -140,6 +143,15 @@ def _each_model_once(spec: dict[str, Any]) -> dict[str, Any]:
 
     renamed: dict[str, Any] = rename(spec)
     return renamed
+
+
+def _name_body(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Puts the model of an optional body (`optional_json`) among the others."""
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    name = content.get("schema", {}).get("title")
+    if name:
+        schemas[name] = content["schema"]
+        content["schema"] = {"$ref": f"#/components/schemas/{name}"}
 
 
 def resource_of(path: str) -> str:

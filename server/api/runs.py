@@ -7,6 +7,7 @@ from typing import Any
 
 from flask import Response, after_this_request, current_app, g, request
 from sqlalchemy import select
+from sqlalchemy.orm import selectinload
 
 from server.api import shapes
 from server.api.blueprint import api
@@ -103,7 +104,7 @@ def read_run(run_id: str) -> Response:
 def list_snapshots(run_id: str, query: shapes.SnapshotQuery) -> dict[str, Any]:
     """List a run's snapshots, in the suite's order"""
     run = run_named(run_id)
-    snapshots = select(Snapshot).where(Snapshot.run_id == run.id)
+    snapshots = select(Snapshot).where(Snapshot.run_id == run.id).options(selectinload(Snapshot.baseline))
     if query.status is not None:
         snapshots = snapshots.where(lifecycle.has_status(run, query.status))
     rows, cursor = page(snapshots, Snapshot.position, query.limit, query.cursor, newest_first=False)
@@ -150,13 +151,14 @@ def reject_run(run_id: str) -> dict[str, Any]:
 
 def run_json(run: Any) -> dict[str, Any]:
     """A run, or its row from `run_polled`, as `shapes.RunOut` wants it."""
-    names = ("total", "done", "unchanged", "changed", "new", "error", "flaky")
-    plain = (name for name in shapes.RunOut.model_fields if name not in ("url", "counts"))
     return {
-        **{name: getattr(run, name) for name in plain},
+        **{name: getattr(run, name) for name in PLAIN},
         "url": dashboard_url(f"/runs/{run.id}"),
-        "counts": {name: getattr(run, name) for name in names},
+        "counts": {name: getattr(run, name) for name in shapes.Counts.model_fields},
     }
+
+
+PLAIN = tuple(name for name in shapes.RunOut.model_fields if name not in ("url", "counts"))
 
 
 def _idempotency_key() -> str | None:

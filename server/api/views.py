@@ -6,10 +6,9 @@ from typing import Any, TypeVar
 
 from flask import current_app, g, request
 from pydantic import BaseModel, ValidationError
-from sqlalchemy import bindparam, select
 
 from server.config import Settings
-from server.database import Prepared, db
+from server.database import db
 from server.models import Project, Run, Snapshot
 from server.problems import Invalid, NotFound
 from server.runs import lifecycle, projects
@@ -40,19 +39,12 @@ def run_named(run_id: str) -> Run:
 def run_polled(run_id: str) -> Any:
     """A run of the key's organisation as a plain row, without its suite: for `GET /runs/ID` alone.
 
-    CI asks for it again and again, so it is read without a session (`database.Prepared` says what that saves).
+    CI asks for it again and again, so `blueprint.authenticate` has read it together with the key.
     """
-    run = _POLLED(id=run_id)
-    if run is None or run.organization_id != g.holder.organization_id or not g.holder.may_see(run.project_id):
+    run = g.polled
+    if run.id is None or not g.holder.may_see(run.project_id):
         raise NotFound("run-not-found", f"There is no run {run_id!r}.")
     return run
-
-
-_POLLED = Prepared(
-    select(*(column for column in Run.__table__.c if column.name != "suite")).where(
-        Run.__table__.c.id == bindparam("id")
-    )
-)
 
 
 def snapshot_named(snapshot_id: str) -> Snapshot:

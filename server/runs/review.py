@@ -23,7 +23,7 @@ def review_snapshot(snapshot: Snapshot, decision: str, actor: Actor, reason: str
     Raises `Conflict` where there is nothing to decide, or somebody else has decided otherwise.
     """
     with writing() as session:
-        session.refresh(snapshot, with_for_update=True)
+        session.refresh(snapshot, with_for_update={"of": Snapshot})
         if snapshot.status not in REVIEWABLE:
             raise Conflict(
                 "nothing-to-review",

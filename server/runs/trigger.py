@@ -22,7 +22,7 @@ from server.models import Chunk, Idempotency, Project, Run, Snapshot, new_id
 from server.problems import Conflict, Invalid
 from server.runs import dispatch
 from server.runs.projects import read_suite
-from server.runs.suite import Shot
+from server.runs.suite import Shot, SuiteError
 
 CHUNK_SIZE = 8
 IDEMPOTENCY_LASTS = timedelta(hours=48)
@@ -146,7 +146,12 @@ def _shots(project: Project, asked: Trigger, max_snapshots: int) -> list[Shot]:
         )
     suite = read_suite(text)
     if asked.base_url:
-        suite = suite.with_base_url(asked.base_url)
+        try:
+            suite = suite.with_base_url(asked.base_url)
+        except SuiteError as error:
+            raise Invalid(
+                "base-url-invalid", f"The run's address cannot be used: {error.problems[0].message}"
+            ) from None
     if suite.base_url is None and any(test.path.startswith("/") for test in suite.tests):
         raise Invalid("base-url-missing", "The suite has no baseUrl; add one, or send baseUrl with the run.")
     shots = suite.shots(asked.tests)

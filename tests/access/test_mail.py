@@ -17,6 +17,7 @@ from server import create_app
 from server.access import invitations, mail
 from server.access.audit import CLI
 from server.config import Settings
+from server.database import db
 from tests.conftest import Api, World
 
 
@@ -68,9 +69,13 @@ def test_admins_are_told_of_a_leaked_key_and_invited_people_get_their_link(
     invited = inbox.next()
     assert invited["To"] == "grace@acme.example"
     assert token in invited.get_payload(decode=True).decode()
+    with app.app_context():
+        db.engine.dispose()
 
 
 def test_a_mail_server_that_is_down_disturbs_nothing(world: World, settings: Settings) -> None:
     app = create_app(dataclasses.replace(settings, smtp_url="smtp://127.0.0.1:9"))
     answer = Api(app.test_client(), None).post("/keys/revoke-leaked", {"key": world.key("run:read")})
     assert answer.status_code == 200
+    with app.app_context():
+        db.engine.dispose()

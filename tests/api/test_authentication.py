@@ -128,6 +128,21 @@ def test_a_wrong_method_is_405_and_names_the_right_ones(world: World) -> None:
     assert "POST" in answer.headers["Allow"]
 
 
+def test_options_is_405_and_a_fixed_address_allows_only_its_own_methods(world: World) -> None:
+    answer = world.api().call("OPTIONS", "/runs/cancel-all")
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+    assert world.api().call("OPTIONS", "/runs/0000").status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("path", "status"), [("/runs/%00", 404), ("/projects/a%00b", 404), ("/runs?branch=%00", 422)]
+)
+def test_a_nul_character_in_an_address_is_refused_before_the_database_sees_it(
+    world: World, path: str, status: int
+) -> None:
+    assert world.api().get(path).status_code == status
+
+
 def test_a_fault_of_our_own_is_500_without_a_traceback(world: World) -> None:
     api = world.api()
     with writing() as session:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 from openapi_spec_validator import validate
 
 from server.access.scopes import ROUTES
@@ -24,6 +27,25 @@ def test_the_document_has_every_route_with_its_scope(world: World) -> None:
     count = sum(len(operations) for operations in document["paths"].values())
     assert count == len(ROUTES) - 1  # all but the document itself
     assert told == {(method, scope) for (method, rule), scope in ROUTES.items() if "openapi" not in rule}
+
+
+def test_each_model_stands_once_under_its_own_name_and_every_reference_leads_somewhere(world: World) -> None:
+    document = world.api().get("/openapi.json").json
+    schemas = document["components"]["schemas"]
+    assert not [name for name in schemas if not name.isalnum()]
+    assert {"RunOut", "RunPage", "Counts", "ReviewIn", "RotateIn", "Error"} <= set(schemas)
+    for name in re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)):
+        assert name in schemas
+
+
+def test_a_body_of_yaml_an_optional_body_and_a_limit_are_told(world: World) -> None:
+    paths = world.api().get("/openapi.json").json["paths"]
+    assert "application/yaml" in paths["/api/projects/{project_id}/suite"]["put"]["requestBody"]["content"]
+    assert paths["/api/runs/{run_id}/approve"]["post"]["requestBody"]["required"] is False
+    assert paths["/api/runs"]["post"]["requestBody"]["required"] is True
+    for operations in paths.values():
+        for operation in operations.values():
+            assert "429" in operation["responses"]
 
 
 def test_the_document_needs_no_key_and_is_the_same_from_request_to_request(world: World) -> None:

@@ -54,6 +54,7 @@ def test_an_unknown_project_is_404_and_named(world: World) -> None:
         ({"projectId": "shop", "branch": "a\u0000b"}, 422, "control characters"),
         ({"projectId": "shop", "branch": "x" * 256}, 422, "branch"),
         ({"projectId": "shop", "branch": "main", "baseUrl": "file:///etc/passwd"}, 422, "http://"),
+        ({"projectId": "shop", "branch": "main", "baseUrl": "https:// x"}, 422, "baseUrl must be"),
         ({"projectId": "shop", "branch": "main", "tests": ["Nope"]}, 422, "No test matches Nope"),
         ({"projectId": "shop", "branch": "main", "suite": "tests: 1"}, 422, "line 1, column 8"),
         ([], 422, "JSON object"),
@@ -127,6 +128,15 @@ def test_runs_are_listed_newest_first_and_page_by_cursor(world: World) -> None:
         seen += [run["id"] for run in answer["items"]]
         cursor = answer["nextCursor"]
     assert seen == ids[::-1]
+
+
+def test_a_run_read_by_itself_is_told_as_in_the_list_and_at_its_trigger(world: World) -> None:
+    run, api = (
+        world.trigger(commitSha="abc", pullRequest=7, actor="ada", name="nightly"),
+        world.api("run:read"),
+    )
+    assert api.get(f"/runs/{run['id']}").json == api.get("/runs").json["items"][0] == run
+    assert api.get(f"/runs/{run['id']}", headers={"Accept": "*/*"}).mimetype == "application/json"
 
 
 def test_runs_are_filtered_by_project_branch_and_status(world: World) -> None:

@@ -6,6 +6,7 @@ RETESTR_LONG=1 (`make check-all`) takes long and a new seed. A failure prints se
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import subprocess
@@ -18,7 +19,7 @@ from tests.e2e.conftest import BIN, ROOT, Server, make_server, suite_of  # noqa:
 
 LONG = bool(os.environ.get("RETESTR_LONG"))
 SEED = random.SystemRandom().randrange(2**32) if LONG else 20260
-EXAMPLES, SECONDS = (300, 600) if LONG else (4, 20)
+EXAMPLES, TIMEOUT_S = (400, 1800) if LONG else (12, 120)
 
 SETTINGS = """\
 [[operations]]
@@ -45,26 +46,35 @@ def test_no_request_makes_server_and_document_disagree(
     scope: str,
 ) -> None:
     server = make_server(RETESTR_KEY_REQUESTS_PER_MINUTE="1000000000", RETESTR_WEB_THREADS="4")
-    server.set_up(suite_of("http://127.0.0.1:9", "a.html", "b.html"))
+    project = server.set_up(suite_of("http://127.0.0.1:9", "a.html", "b.html"))
     key = server.command("key", "create", "--organization", "Acme", "--name", "fuzz", "--scope", scope)
     server.start("--no-worker")
-    done = search(server, key, tmp_path)
-    assert done.returncode == 0, f"seed {SEED}\n{done.stdout[-20_000:]}\n{done.stderr[-2000:]}\n{server.log()[-4000:]}"
+    run = server.trigger(project)
+    known = {"project_id": project, "run_id": run, "snapshot_id": server.snapshots(run)[0]["id"]}
+    done = search(server, key, known, tmp_path)
+    assert done.returncode == 0, (
+        f"seed {SEED}\n{done.stdout[-20_000:]}\n{done.stderr[-2000:]}\n{server.log()[-4000:]}"
+    )
 
 
-def search(server: Server, key: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+def search(
+    server: Server, key: dict[str, str], known: dict[str, str], folder: Path
+) -> subprocess.CompletedProcess[str]:
     """Runs Schemathesis against a server with one key."""
     settings = folder / "schemathesis.toml"
     settings.write_text(SETTINGS)
     command = [
         BIN / "schemathesis", "--config-file", settings, "run", f"{server.url}/api/openapi.json",
         "--header", f"Authorization: Bearer {key['key']}", "--checks", "all", "--seed", str(SEED),
-        "--max-examples", str(EXAMPLES), "--max-time", str(SECONDS), "--no-color", "--continue-on-failure",
+        "--max-examples", str(EXAMPLES), "--no-color", "--continue-on-failure",
     ]  # fmt: skip
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),
         "SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks",
         "OWN_KEY_ID": key["keyId"],
+        "KNOWN_IDS": json.dumps(known),
     }
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS * 3)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_S
+    )

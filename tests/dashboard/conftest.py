@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,8 +226,8 @@ class Site:
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(Settings(data=tmp_path))
+def site(settings: Settings) -> Iterator[Site]:
+    site = Site(settings)
     yield site
     with site.app.app_context():
         db.engine.dispose()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
@@ -17,11 +17,9 @@ NEW = "staple orange window 7"
 
 
 @pytest.fixture
-def mailing(tmp_path: Path) -> Iterator[Site]:
+def mailing(settings: Settings) -> Iterator[Site]:
     """A site that can send mail."""
-    folder = tmp_path / "mailing"
-    folder.mkdir()
-    site = Site(Settings(data=folder, smtp_url="smtp://127.0.0.1:9", public_url="https://retestr.example"))
+    site = Site(replace(settings, smtp_url="smtp://127.0.0.1:9", public_url="https://retestr.example"))
     yield site
     with site.app.app_context():
         db.engine.dispose()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,8 +38,8 @@ ENDS_THE_SESSION = {"log_out", "leave_organization"}
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    site = Site(Settings(data=tmp_path, github_client_id="id", github_client_secret="secret"))
+def site(settings: Settings) -> Iterator[Site]:
+    site = Site(replace(settings, github_client_id="id", github_client_secret="secret"))
     yield site
     with site.app.app_context():
         db.engine.dispose()

@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -40,10 +41,10 @@ def fake() -> Iterator[FakeProvider]:
 
 
 @pytest.fixture
-def site(tmp_path: Path, fake: FakeProvider) -> Iterator[Site]:
+def site(settings: Settings, fake: FakeProvider) -> Iterator[Site]:
     site = Site(
-        Settings(
-            data=tmp_path,
+        replace(
+            settings,
             oidc_issuer=fake.address,
             oidc_client_id=CLIENT_ID,
             oidc_client_secret=CLIENT_SECRET,
