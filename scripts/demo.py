@@ -165,7 +165,7 @@ def answers(url: str) -> bool:
     """Whether the server is up."""
     try:
         return requests.get(f"{url}/healthz", timeout=2).ok
-    except requests.ConnectionError:
+    except requests.RequestException:  # not listening yet, or too busy with starting to answer in time
         return False
 
 
