@@ -92,14 +92,20 @@ def client(port: int, request: bytes, count: int) -> None:
     with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         for _ in range(count):
             connection.sendall(request)
-            got = connection.recv(65536)
+            got = b""
             while b"\r\n\r\n" not in got:
-                got += connection.recv(65536)
+                got += _received(connection)
             head, _, body = got.partition(b"\r\n\r\n")
             assert head.startswith(b"HTTP/1.1 200 "), head
             left = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n", 1)[0]) - len(body)
             while left:
-                left -= len(connection.recv(left))
+                left -= len(_received(connection))
+
+
+def _received(connection: socket.socket) -> bytes:
+    data = connection.recv(65536)
+    assert data, "the server has closed the connection"
+    return data
 
 
 def cpu_s(root: int) -> float:
@@ -176,6 +182,10 @@ def running(
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A server process, once it answers."""
     with (folder / "log").open("ab") as log:
+        environment = {
+            **environment,
+            "GUNICORN_CMD_ARGS": "--max-requests 0",
+        }  # none is renewed in the middle
         process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
     try:
         deadline = time.monotonic() + 30

@@ -143,9 +143,10 @@ class Prepared:
     """A Core statement of the hot path (authenticate, read a run, count): compiled once, executed by the driver.
 
     SQLAlchemy takes 80 to 130 µs to execute a small statement and make a row of it, the drivers 5 to 25 µs. With three
-    statements in each request that was half of its CPU (`benchmarks/auth.py`: 3.7 and 4.8 times a bare Flask route,
-    FIGURES). One connection serves the request from the first statement to the last. Types are converted as everywhere. Each execution is a transaction of its own, on
-    PostgreSQL one round trip instead of three; never use one inside `writing()`.
+    statements in each request that was half of its CPU (`benchmarks/auth.py` compares it with a bare Flask route). One
+    connection serves the request from the first statement to the last. Types are converted as everywhere. Each
+    execution is a transaction of its own, on PostgreSQL one round trip instead of three; never use one inside
+    `writing()`.
     """
 
     def __init__(self, statement: Select[Any] | Update) -> None:
