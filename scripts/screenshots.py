@@ -78,6 +78,9 @@ def every_page(browser: Browser, run: str, email: str, password: str, folder: Pa
         "new-project": f"{home}/projects/new",
         "api-keys": f"{home}/settings/api-keys",
         "audit-logs": f"{home}/settings/audit-logs",
+        "members": f"{home}/settings/members",
+        "account": f"{home}/settings/account",
+        "organization": f"{home}/settings/organization",
         "api-docs": f"{home}/api/docs",
         "not-found": f"{home}/nowhere",
     }
