@@ -154,6 +154,9 @@ class Project(Id, Created, Model):
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     run_count: Mapped[int] = mapped_column(Integer, default=0)  # the newest run's number
     claimed_at_s: Mapped[float] = mapped_column(default=0.0)  # the database's time of its last claim
+    keep_passing_days: Mapped[int | None]  # its own retention, instead of the settings'
+    keep_failing_days: Mapped[int | None]
+    keep_runs_days: Mapped[int | None]
 
 
 class Run(Id, Created, Model):
@@ -184,6 +187,7 @@ class Run(Id, Created, Model):
     message: Mapped[str | None] = mapped_column(Text)
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    images_removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # by retention
     total: Mapped[int] = mapped_column(default=0)
     done: Mapped[int] = mapped_column(default=0)
     unchanged: Mapped[int] = mapped_column(default=0)
@@ -254,7 +258,8 @@ class Snapshot(Id, Model):
     page_url: Mapped[str] = mapped_column(String(2000))
     status: Mapped[str] = mapped_column(String(10), default="PENDING")
     review: Mapped[str] = mapped_column(String(10), default="UNREVIEWED")
-    flaky: Mapped[bool] = mapped_column(default=False)
+    attempts: Mapped[int] = mapped_column(default=1, server_default="1")  # captures until it was judged
+    flaky: Mapped[bool] = mapped_column(default=False)  # passed, but not at the first attempt
     image: Mapped[str | None] = mapped_column(ForeignKey("image.sha256"))
     difference: Mapped[str | None] = mapped_column(ForeignKey("image.sha256"))
     ignore: Mapped[list[list[int]]] = mapped_column(JSON, default=list)  # boxes that were not compared
@@ -284,6 +289,7 @@ class Image(Created, Model):
     width: Mapped[int]
     height: Mapped[int]
     size_bytes: Mapped[int]
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)  # when it was last put into the store
 
 
 class Baseline(Id, Created, Model):
