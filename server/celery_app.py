@@ -19,15 +19,14 @@ from celery.signals import worker_process_init, worker_process_shutdown
 
 from server.config import load
 from server.runs import dispatch
-from server.runs.trigger import CHUNK_SIZE
 from server.runs.work import DRAIN_S, GIVE_BACK_S
 from server.worker import make_worker
 
 log = logging.getLogger("retestr.worker")
 settings = load()
 
-SOFT_LIMIT_S = 60 + 2 * CHUNK_SIZE * settings.page_timeout_s
-"""Longer than any chunk takes, worked page by page and each page twice."""
+SOFT_LIMIT_S = settings.run_timeout_s + 60
+"""A chunk's run has ended by then, which stops its pages."""
 HARD_LIMIT_S = SOFT_LIMIT_S + 60
 
 app = dispatch.application(settings.broker_url)

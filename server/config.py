@@ -52,7 +52,15 @@ class Settings:
     page_timeout_s: float = _setting(60.0, "Seconds that capturing one page may take.")
     max_body_bytes: int = _setting(1_048_576, "Largest request body in bytes.")
     max_megapixels: int = _setting(200, "Largest image that is compared, in millions of pixels.")
+    run_timeout_s: float = _setting(
+        1800.0, "Seconds that a run may take from its first page on; then what is left of it is an error."
+    )
+    run_wait_s: float = _setting(86_400.0, "Seconds that a run may wait for a worker; then it is an error.")
     max_snapshots: int = _setting(20_000, "Most snapshots that one run may have.")
+    max_unfinished_runs: int = _setting(1000, "Most runs of one organisation that may be unfinished at once.")
+    keep_passing_days: int = _setting(7, "Days that images of passing runs are kept; 0: for ever.")
+    keep_failing_days: int = _setting(30, "Days that images of failing runs are kept; 0: for ever.")
+    keep_runs_days: int = _setting(400, "Days that runs are kept; 0: for ever.")
     key_requests_per_minute: int = _setting(1200, "Requests that one API key may make in a minute.")
     smtp_url: str = _setting(
         "",

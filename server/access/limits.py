@@ -43,8 +43,9 @@ class Allowance:
 class TooMany(Exception):
     """Something happened too often; `retry_after_s` says when it may be tried again."""
 
-    def __init__(self, message: str, retry_after_s: int) -> None:
+    def __init__(self, message: str, retry_after_s: int, code: str = "too-many-requests") -> None:
         super().__init__(message)
+        self.code = code
         self.message = message
         self.retry_after_s = retry_after_s
 

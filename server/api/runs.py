@@ -57,6 +57,7 @@ def trigger_run(asked: shapes.TriggerIn) -> dict[str, Any]:
         g.actor,
         settings.max_snapshots,
         _idempotency_key(),
+        settings.max_unfinished_runs,
     )
     if replayed:
         _header("Idempotent-Replayed", "true")
@@ -94,7 +95,7 @@ def read_run(run_id: str) -> Response:
         mimetype="application/json",
     )
     if run.status in lifecycle.UNFINISHED:
-        answer.headers["Retry-After"] = str(min(10, 1 + run.total // 100))
+        answer.headers["Retry-After"] = str(lifecycle.ask_again_s(run))
     return answer
 
 
@@ -154,11 +155,12 @@ def run_json(run: Any) -> dict[str, Any]:
     return {
         **{name: getattr(run, name) for name in PLAIN},
         "url": dashboard_url(f"/runs/{run.id}"),
+        "seconds_left": lifecycle.seconds_left(run),
         "counts": {name: getattr(run, name) for name in shapes.Counts.model_fields},
     }
 
 
-PLAIN = tuple(name for name in shapes.RunOut.model_fields if name not in ("url", "counts"))
+PLAIN = tuple(name for name in shapes.RunOut.model_fields if name not in ("url", "counts", "seconds_left"))
 
 
 def _idempotency_key() -> str | None:

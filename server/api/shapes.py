@@ -111,6 +111,9 @@ class RunOut(Shape):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    seconds_left: int | None = Field(
+        description="How long it will take at the pace so far; null before the first snapshot is done, and after the last."
+    )
     counts: Counts
 
 
@@ -174,7 +177,8 @@ class SnapshotOut(Shape):
     reviewed_by: str | None
     reviewed_at: datetime | None
     review_reason: str | None
-    flaky: bool
+    flaky: bool = Field(description="It passed, but not at the first attempt.")
+    attempts: int = Field(description="How often the page was captured.")
     url: str = Field(description="The snapshot's page in the dashboard.")
     page_url: str = Field(description="The page that was captured.")
     sentence: str | None = Field(description="What changed, in words.")

@@ -82,7 +82,7 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
     """A snapshot as `shapes.SnapshotOut` wants it."""
     plain = (
         "id", "run_id", "project_id", "test", "viewport", "browser", "review", "reviewed_by", "reviewed_at",
-        "review_reason", "flaky", "page_url", "sentence", "changed_pixels", "ratio", "regions", "http_status",
+        "review_reason", "flaky", "attempts", "page_url", "sentence", "changed_pixels", "ratio", "regions", "http_status",
         "seconds",
     )  # fmt: skip
     baseline = snapshot.baseline

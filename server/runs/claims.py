@@ -7,11 +7,14 @@ in the database's time; results are accepted only from the owner (`lifecycle.rec
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
+from flask import current_app
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from server.database import clock_s, db, writing
+from server.config import Settings
+from server.database import clock_s, db, now, writing
 from server.models import Chunk, Project, Run, Schedule, Snapshot
 from server.runs import dispatch, lifecycle
 from server.runs.lifecycle import UNFINISHED, execute
@@ -40,16 +43,7 @@ def claim(owner: str) -> Claim | None:
     Returns None where there is nothing to do.
     """
     with writing() as session:
-        chunk = session.scalars(
-            select(Chunk)
-            .join(Run, Run.id == Chunk.run_id)
-            .join(Project, Project.id == Chunk.project_id)
-            .where(*OPEN)
-            .order_by(Project.claimed_at_s, Chunk.priority, Chunk.run_id, Chunk.position)
-            .limit(1)
-            .with_for_update(of=Chunk, skip_locked=True)
-            .execution_options(populate_existing=True)
-        ).first()
+        chunk = _most_deserving(session)
         if chunk is None:
             return None
         execute(
@@ -69,6 +63,26 @@ def claim(owner: str) -> Claim | None:
     with writing() as session:  # a transaction of its own: claims of one run do not wait for each other's
         lifecycle.start(session, claim.run_id)
     return claim
+
+
+def _most_deserving(session: Session) -> Chunk | None:
+    """An open chunk, locked. Projects first, so that the index leads to the chunk however many there are."""
+    has_work = select(Chunk.id).join(Run).where(*OPEN, Chunk.project_id == Project.id).exists()
+    for project_id in session.scalars(
+        select(Project.id).where(has_work).order_by(Project.claimed_at_s)
+    ).all():
+        chunk = session.scalars(
+            select(Chunk)
+            .join(Run)
+            .where(*OPEN, Chunk.project_id == project_id)
+            .order_by(Chunk.priority, Chunk.run_id, Chunk.position)
+            .limit(1)
+            .with_for_update(of=Chunk, skip_locked=True)
+            .execution_options(populate_existing=True)
+        ).first()
+        if chunk is not None:
+            return chunk
+    return None
 
 
 def _take_turn(session: Session, project_id: str) -> None:
@@ -143,16 +157,54 @@ def sweep() -> bool:
             lifecycle.pause(session, chunk.id)
             chunk.owner, chunk.lease_until_s = None, None
             chunk.deaths += 1
-        finished = select(Run.id).where(Run.status.not_in(UNFINISHED))
-        execute(
-            session,
-            update(Chunk)
-            .where(Chunk.done.is_(False), Chunk.owner.is_(None), Chunk.run_id.in_(finished))
-            .values(done=True),
-        )
-        waiting = session.scalar(select(func.count()).select_from(Chunk).join(Run).where(*OPEN))
-    dispatch.announce_missing(waiting or 0)
+    _end_late_runs()
+    _close_chunks()
+    if dispatch.has_broker():
+        waiting = db.session.scalar(select(func.count()).select_from(Chunk).join(Run).where(*OPEN))
+        dispatch.announce_missing(waiting or 0)
     return True
+
+
+CLOSED_AT_ONCE = 1000
+LATE_AT_ONCE = 100
+"""Runs that one sweep ends, so that nobody waits long for it; the next one goes on."""
+
+
+def _end_late_runs() -> None:
+    """Ends runs that took longer than they may, and those that no worker has taken up."""
+    settings: Settings = current_app.extensions["retestr"]
+    for status, began, most_s, message in (
+        (
+            "RUNNING",
+            Run.started_at,
+            settings.run_timeout_s,
+            f"The run took longer than the {settings.run_timeout_s:g} s that it may (RETESTR_RUN_TIMEOUT_S). "
+            "Split its suite, or allow more.",
+        ),
+        (
+            "PENDING",
+            Run.created_at,
+            settings.run_wait_s,
+            f"No worker took the run up within {settings.run_wait_s:g} s (RETESTR_RUN_WAIT_S). "
+            "Look with `retestr doctor` whether one is running.",
+        ),
+    ):
+        late = select(Run.id).where(Run.status == status, began < now() - timedelta(seconds=most_s))
+        for run_id in db.session.scalars(late.limit(LATE_AT_ONCE)).all():
+            lifecycle.expire(run_id, message)
+
+
+def _close_chunks() -> None:
+    """Closes chunks of runs that are over, a batch in each transaction: cancelling everything may leave very many."""
+    leftover = (
+        select(Chunk.id)
+        .join(Run)
+        .where(Chunk.done.is_(False), Chunk.owner.is_(None), Run.status.not_in(UNFINISHED))
+        .limit(CLOSED_AT_ONCE)
+    )
+    while found := db.session.scalars(leftover).all():
+        with writing() as session:
+            execute(session, update(Chunk).where(Chunk.id.in_(found)).values(done=True))
 
 
 def _blame(session: Session, chunk: Chunk) -> None:

@@ -25,6 +25,11 @@ AT_ONCE = 200
 """Messages that a trigger sends itself, at half a millisecond each; the sweep sends the rest."""
 
 
+def has_broker() -> bool:
+    """Whether workers on other machines wait for messages."""
+    return bool(current_app.extensions["retestr"].broker_url)
+
+
 def announce(chunks: int) -> None:
     """Sends one message for each chunk, the first 200 of them. Call it when they are committed: a worker looks at once.
 
@@ -35,9 +40,9 @@ def announce(chunks: int) -> None:
 
 def announce_missing(chunks: int) -> None:
     """Sends what the queue has less than `chunks`: after the broker was down, or has lost its memory."""
-    broker_url = current_app.extensions["retestr"].broker_url
-    if not broker_url or chunks <= 0:
+    if chunks <= 0:
         return
+    broker_url = current_app.extensions["retestr"].broker_url
     try:
         with _client(broker_url).connection_for_write() as connection:
             queue = _client(broker_url).amqp.queues[QUEUE].bind(connection.default_channel)

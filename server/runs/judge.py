@@ -53,6 +53,7 @@ def judge(
         drawn = difference.image() if changed and difference else None
         return Outcome(
             status,
+            again=changed,
             image=_stored(store, image.png, image.width, image.height),
             ignore=ignore,
             identity=identity,
@@ -81,7 +82,7 @@ def judge(
         differences.append(difference)
     changed = outcome("CHANGED", candidates[0], differences[0])
     arriving = _arriving(run, snapshot, job, image, ignore, store, megapixels)
-    return changed if arriving is None else replace(changed, carried_from=arriving.branch)
+    return changed if arriving is None else replace(changed, carried_from=arriving.branch, again=False)
 
 
 def _arriving(

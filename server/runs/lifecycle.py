@@ -13,8 +13,10 @@ Runs are made in `trigger`, claimed in `claims`, reviewed in `review`; what is c
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import ColumnElement, CursorResult, Update, func, select, update
 from sqlalchemy.orm import Session
@@ -47,6 +49,13 @@ class Outcome:
     error_message: str | None = None
     http_status: int | None = None
     seconds: float | None = None
+    attempts: int = 1
+    flaky: bool = False  # passed, but not at the first attempt
+    again: bool = False  # another attempt may show otherwise
+
+    @property
+    def passed(self) -> bool:
+        return self.status in ("UNCHANGED", "NEW") or self.carried_from is not None
 
 
 def start(session: Session, run_id: str) -> None:
@@ -116,6 +125,8 @@ def record(owner: str, snapshot_id: str, outcome: Outcome) -> bool:
                 error_message=outcome.error_message,
                 http_status=outcome.http_status,
                 seconds=outcome.seconds,
+                attempts=outcome.attempts,
+                flaky=outcome.flaky,
                 finished_at=now(),
             ),
         )
@@ -126,6 +137,7 @@ def record(owner: str, snapshot_id: str, outcome: Outcome) -> bool:
         column = outcome.status.lower()
         run.done += 1
         setattr(run, column, getattr(run, column) + 1)
+        run.flaky += outcome.flaky
         if run.done == run.total:
             session.flush()
             run.status, run.finished_at = _verdict(session, run), now()
@@ -233,6 +245,23 @@ def cancel_all(organization_id: str, actor: Actor) -> int:
         return count
 
 
+def expire(run_id: str, message: str) -> None:
+    """Ends a run whose time is up as ERROR, and with it every snapshot that nobody has judged."""
+    with writing() as session:
+        run = _held(session, run_id)
+        if run.status not in UNFINISHED:
+            return
+        left = execute(
+            session,
+            update(Snapshot)
+            .where(Snapshot.run_id == run.id, Snapshot.status.in_(UNFINISHED))
+            .values(status="ERROR", error_kind="deadline", error_message=message, finished_at=now()),
+        )
+        run.done, run.error = run.done + left, run.error + left
+        run.status, run.finished_at = "ERROR", now()
+        run.message = f"{left} of {run.total} snapshots were not judged. {message}"
+
+
 def _cancelling(which: ColumnElement[bool], message: str) -> Update:
     return (
         update(Run)
@@ -246,6 +275,21 @@ def execute(session: Session, statement: Update) -> int:
     result = session.execute(statement, execution_options={"synchronize_session": False})
     assert isinstance(result, CursorResult)
     return result.rowcount
+
+
+def seconds_left(run: Any) -> int | None:
+    """How long a run (or its row) will take at the pace so far; None where nothing tells yet."""
+    if run.status != "RUNNING" or not run.done:
+        return None
+    so_far_s = max(0.0, (now() - run.started_at).total_seconds())
+    left_s: int = math.ceil(so_far_s * (run.total - run.done) / run.done)
+    return left_s
+
+
+def ask_again_s(run: Any) -> int:
+    """When it is worth asking about an unfinished run again: a tenth of what is left, within 1 to 10 s."""
+    left_s = seconds_left(run)
+    return max(1, min(10, 1 + run.total // 100 if left_s is None else left_s // 10))
 
 
 def status_of(snapshot: Snapshot) -> str:

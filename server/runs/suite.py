@@ -70,6 +70,7 @@ class Test(Part):
     max_diff_ratio: values.Ratio | None = Field(
         None, description="As the suite's maxDiffRatio, for this test."
     )
+    retries: values.Retries | None = Field(None, description="As the suite's retries, for this test.")
     status: values.Status | None = Field(
         None,
         description="The HTTP status that the page answers with. Left out: any below 400.",
@@ -102,6 +103,10 @@ class Suite(Part):
     )
     max_diff_ratio: values.Ratio = Field(
         0.0, description="Which part of the pixels may differ: 0 (none) to 1 (all)."
+    )
+    retries: values.Retries = Field(
+        1,
+        description="How often a page that looks different or cannot be captured is captured again before that counts.",
     )
     full_page: values.Flag = Field(
         True, description="The whole page (true), or what the viewport shows (false)."
@@ -174,7 +179,8 @@ class Suite(Part):
             )
             threshold = self.threshold if test.threshold is None else test.threshold
             ratio = self.max_diff_ratio if test.max_diff_ratio is None else test.max_diff_ratio
-            yield Shot(test.name, viewport, page, threshold, ratio)
+            retries = self.retries if test.retries is None else test.retries
+            yield Shot(test.name, viewport, page, threshold, ratio, retries)
 
     def _url(self, test: Test) -> str:
         if not test.path.startswith("/"):
@@ -187,13 +193,14 @@ class Suite(Part):
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture to take, and how far it may be from its baseline."""
+    """One picture to take, how far it may be from its baseline, and how often it is taken again where it is not."""
 
     test: str
     viewport: Viewport
     page: Page
     threshold: float
     max_diff_ratio: float
+    retries: int = 1
 
     def to_json(self) -> str:
         """The shot as JSON text, for a database row."""

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from server.runs.suite_yaml import Plain, shorten
 
 MAX_WAIT_MS = 30_000
+MAX_RETRIES = 5
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[-+]?([0-9]{1,18}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
@@ -162,6 +163,7 @@ Offset = Annotated[int, Field(ge=0, le=1_000_000), BeforeValidator(_EDGE)]
 Length = Annotated[
     int, Field(ge=1, le=1_000_000), BeforeValidator(_number(1, 1_000_000, whole=True, unit="of CSS pixels "))
 ]
+Retries = Annotated[int, Field(ge=0, le=MAX_RETRIES), BeforeValidator(_number(0, MAX_RETRIES, whole=True))]
 Status = Annotated[int, Field(ge=100, le=599), BeforeValidator(_number(100, 599, whole=True))]
 TestName = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_text("text", 200))]
 ViewportName = Annotated[str, Field(min_length=1, max_length=100), BeforeValidator(_text("text", 100))]

@@ -11,16 +11,18 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
-from sqlalchemy import insert, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from server.access import audit
 from server.access.audit import Actor
+from server.access.limits import TooMany
 from server.database import now, writing
 from server.models import Chunk, Idempotency, Project, Run, Snapshot, new_id
 from server.problems import Conflict, Invalid
 from server.runs import dispatch
+from server.runs.lifecycle import UNFINISHED
 from server.runs.projects import read_suite
 from server.runs.suite import Shot, SuiteError
 
@@ -50,29 +52,37 @@ def trigger(
     actor: Actor,
     max_snapshots: int,
     idempotency_key: str | None = None,
+    max_unfinished: int | None = None,
 ) -> tuple[Run, bool]:
     """Makes a run with all its snapshots, PENDING; returns it, and True where the key had made it before.
 
-    Raises `Invalid` where the suite cannot be used or selects nothing, and `Conflict` where the
-    idempotency key came with another request within 48 hours.
+    Raises `Invalid` where the suite cannot be used or selects nothing, `Conflict` where the idempotency key came
+    with another request within 48 hours, and `TooMany` where the organisation has `max_unfinished` runs already.
     """
     shots = _shots(project, asked, max_snapshots)
     try:
-        run, again = _make(project, asked, actor, shots, idempotency_key)
+        run, again = _make(project, asked, actor, shots, idempotency_key, max_unfinished)
     except IntegrityError:  # the same idempotency key at the same moment; the other one was first
-        run, again = _make(project, asked, actor, shots, idempotency_key)
+        run, again = _make(project, asked, actor, shots, idempotency_key, max_unfinished)
     if not again:
         dispatch.announce(-(-len(shots) // CHUNK_SIZE))
     return run, again
 
 
 def _make(
-    project: Project, asked: Trigger, actor: Actor, shots: Sequence[Shot], idempotency_key: str | None
+    project: Project,
+    asked: Trigger,
+    actor: Actor,
+    shots: Sequence[Shot],
+    idempotency_key: str | None,
+    max_unfinished: int | None,
 ) -> tuple[Run, bool]:
     request_hash = hashlib.sha256(json.dumps([project.id, asdict(asked)]).encode()).hexdigest()
     with writing() as session:
         if idempotency_key and (first := _made_before(session, project, idempotency_key, request_hash)):
             return first, True
+        if max_unfinished is not None:
+            _leave_room(session, project.organization_id, max_unfinished)
         number = session.scalar(
             update(Project)
             .where(Project.id == project.id)
@@ -118,6 +128,23 @@ def _make(
             commitSha=asked.commit_sha,
         )
     return run, False
+
+
+def _leave_room(session: Session, organization_id: str, most: int) -> None:
+    """Runs triggered at the same moment on PostgreSQL do not see each other, and may make it a few more."""
+    unfinished = (
+        select(Run.id)
+        .where(Run.organization_id == organization_id, Run.status.in_(UNFINISHED))
+        .limit(most)
+        .subquery()
+    )
+    if (session.scalar(select(func.count()).select_from(unfinished)) or 0) >= most:
+        raise TooMany(
+            f"Your organisation has {most} unfinished runs, as many as it may (RETESTR_MAX_UNFINISHED_RUNS). "
+            "Wait until some are finished, or cancel them all: POST /api/runs/cancel-all.",
+            60,
+            "too-many-runs",
+        )
 
 
 def _made_before(session: Session, project: Project, key: str, request_hash: str) -> Run | None:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, replace
 from typing import ParamSpec, TypeVar
@@ -35,7 +36,9 @@ R = TypeVar("R")
 LANES = 2
 """Chunks worked at the same time, so that the last pages of one do not leave the browser idle."""
 IDLE_S = 0.25
-WATCH_S = 1.0
+WATCH_S = 0.5
+RETRY_PAUSE_S = 1.0
+"""Before the second attempt at a page; before each further one it is twice as long."""
 DRAIN_S = 20.0
 GIVE_BACK_S = 5.0
 INTERNAL = "retestr itself failed on this page; the worker's log tells why. Please report it."
@@ -121,11 +124,14 @@ class Worker:
                     await asyncio.wait_for(stopping.wait(), IDLE_S)
 
     async def _watch(self) -> None:
-        """Stops at the browser what was cancelled or taken away, once a second; sweeps now and then."""
+        """Stops at the browser what was cancelled or taken away; sweeps now and then."""
+        sweep_at = 0.0
         while True:
             await asyncio.sleep(WATCH_S)
             try:
-                await self._db(claims.sweep)
+                if time.monotonic() >= sweep_at:
+                    sweep_at = time.monotonic() + claims.SWEEP_EVERY_S
+                    await self._db(claims.sweep)
                 held = [claim for claim, _ in self._working.values()]
                 wanted = await self._db(claims.still_wanted, self._owner, held) if held else set()
                 for claim in held:
@@ -182,38 +188,55 @@ class Worker:
             )
 
     async def _capture(self, browser: Browser, session: Session, job: Job) -> bool:
-        """Captures and judges one snapshot; returns False where the browser crashed over it."""
+        """Captures and judges one snapshot; returns False where the browser crashed over it.
+
+        What differs, or fails in a way that may pass, is tried again as often as the suite says, each time in a
+        fresh context.
+        """
+        first = outcome = await self._attempt(browser, session, job)
+        for attempt in range(2, job.shot.retries + 2):
+            if first is None or outcome is None or not outcome.again:
+                break
+            await asyncio.sleep(RETRY_PAUSE_S * 2 ** (attempt - 2))
+            async with browser.session() as fresh:
+                outcome = await self._attempt(browser, fresh, job, outcome)
+            if outcome is not None:
+                outcome = _at_attempt(attempt, first, outcome)
+        if outcome is None:
+            return False
+        await self._db(lifecycle.record, self._owner, job.snapshot_id, outcome)
+        return True
+
+    async def _attempt(
+        self, browser: Browser, session: Session, job: Job, before: Outcome | None = None
+    ) -> Outcome | None:
+        """Captures and judges a page once; returns None where the browser crashed over it."""
+        seen = before.image.sha256 if before and before.image else None
         try:
             page = replace(job.shot.page, timeout_s=self._settings.page_timeout_s)
-            image = await session.capture(page, job.known)
+            image = await session.capture(page, job.known | {seen} if seen else job.known)
         except CaptureError as error:
-            if error.kind == "crash":
-                return False
-            await self._fail(job, error)
-            return True
+            return None if error.kind == "crash" else _failed(error)
         except Exception:
             log.exception("capturing %s failed", job.shot.page.url)
-            outcome = Outcome("ERROR", error_kind="internal", error_message=INTERNAL)
-            await self._db(lifecycle.record, self._owner, job.snapshot_id, outcome)
-            return True
+            return Outcome("ERROR", error_kind="internal", error_message=INTERNAL)
+        if before and image.sha256 == seen:
+            return replace(before, again=False)  # it does look like that
         identity = {name: str(value) for name, value in asdict(browser.identity).items()}
         try:
-            outcome = await self._db(
+            return await self._db(
                 judge.judge, job, image, identity, self._store, self._settings.max_megapixels
             )
         except (ImageError, ImageMissing) as error:
-            outcome = Outcome("ERROR", error_kind="image", error_message=f"Comparing failed: {error}")
+            return Outcome("ERROR", error_kind="image", error_message=f"Comparing failed: {error}")
         except (SQLAlchemyError, OSError):
             raise  # the database or the disk is away: the chunk is given back and tried again
         except Exception:
             log.exception("judging %s failed", job.snapshot_id)
-            outcome = Outcome("ERROR", error_kind="internal", error_message=INTERNAL)
-        await self._db(lifecycle.record, self._owner, job.snapshot_id, outcome)
-        return True
+            return Outcome("ERROR", error_kind="internal", error_message=INTERNAL)
 
     async def _fail(self, job: Job, error: CaptureError) -> None:
-        outcome = Outcome("ERROR", error_kind=error.kind, error_message=error.message)
-        await self._db(lifecycle.record, self._owner, job.snapshot_id, outcome)
+        await self._db(lifecycle.record, self._owner, job.snapshot_id, _failed(error))
 
     # ------------------------------------------------------------------------------------ what it needs
 
@@ -251,6 +274,21 @@ class Worker:
                 return function(*args, **kwargs)
 
         return await asyncio.to_thread(call)
+
+
+def _failed(error: CaptureError) -> Outcome:
+    return Outcome("ERROR", error_kind=error.kind, error_message=error.message, again=error.retry)
+
+
+def _at_attempt(number: int, first: Outcome, outcome: Outcome) -> Outcome:
+    """An outcome that is not the first: one that passes is flaky, and tells what the first attempt showed."""
+    if not outcome.passed:
+        return replace(outcome, attempts=number)
+    before = first.sentence or first.error_message
+    said = f"Passed at attempt {number}. The first: {before}"
+    return replace(
+        outcome, attempts=number, flaky=True, sentence=" ".join(filter(None, [said, outcome.sentence]))
+    )
 
 
 def _begin(snapshot_id: str) -> None:

@@ -78,7 +78,7 @@ def status_error(url: str, status: int, expected: int | None) -> CaptureError:
         message = f"{url} answered HTTP {status}; {advice}"
     else:
         message = f"{url} answered HTTP {status} where the suite expects {expected}"
-    return CaptureError("http-status", message, retry=status in (429, 502, 503, 504))
+    return CaptureError("http-status", message, retry=status == 429 or status >= 500)
 
 
 def timeout_error(url: str, timeout_s: float, stage: str, pending: list[str]) -> CaptureError:

@@ -114,16 +114,26 @@ class Server:
 
 
 class Site:
-    """A folder served over HTTP; `slow` seconds pass before each answer."""
+    """A folder served over HTTP; `slow` seconds pass before each answer.
+
+    `first` has what a path answers before it answers with its file: a list of (status, HTML).
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.slow = 0.0
+        self.first: dict[str, list[tuple[int, str]]] = {}
         site = self
 
         class Handler(http.server.SimpleHTTPRequestHandler):
             def do_GET(self) -> None:
                 time.sleep(site.slow)
+                if site.first.get(self.path):
+                    status, html = site.first[self.path].pop(0)
+                    self.send_response(status)
+                    self.end_headers()
+                    self.wfile.write(html.encode())
+                    return
                 with contextlib.suppress(ConnectionError):
                     super().do_GET()
 

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+import pytest
+
 from server.access.audit import CLI
-from server.database import db, writing
+from server.access.limits import TooMany
+from server.database import db, now, writing
 from server.models import Chunk, Run, Schedule, Snapshot
 from server.runs import claims, lifecycle, trigger
 from server.runs.trigger import Trigger
@@ -130,3 +135,68 @@ def test_after_two_deaths_a_chunk_is_worked_alone_and_the_third_names_the_culpri
         assert lifecycle.record("b", snapshot_id, lifecycle.Outcome("UNCHANGED"))
     db.session.refresh(run)
     assert (run.status, run.error, run.unchanged) == ("ERROR", 1, 3)
+
+
+def set_times(run: Run, **times: datetime) -> None:
+    with writing() as session:
+        session.query(Run).filter_by(id=run.id).update(times)
+        session.query(Schedule).update({"due_s": 0.0})
+
+
+def test_a_run_that_takes_too_long_ends_as_an_error_and_keeps_what_was_judged(world: World) -> None:
+    run, calm = begin(world), begin(world)
+    claim = claims.claim("a")
+    lifecycle.record("a", claim.snapshot_ids[0], lifecycle.Outcome("UNCHANGED"))
+    set_times(run, started_at=now() - timedelta(seconds=1801))
+    assert claims.sweep() or claims.sweep()
+    assert statuses(run) == ["UNCHANGED", "ERROR", "ERROR", "ERROR"]
+    assert (run.status, run.done, run.unchanged, run.error) == ("ERROR", 4, 1, 3)
+    assert "3 of 4 snapshots were not judged" in run.message
+    assert not lifecycle.record("a", claim.snapshot_ids[1], lifecycle.Outcome("UNCHANGED"))
+    assert claims.still_wanted("a", [claim]) == set()
+    assert statuses(calm) == ["PENDING"] * 4
+
+
+def test_a_run_that_no_worker_takes_up_ends_as_an_error(world: World) -> None:
+    run = begin(world)
+    set_times(run, created_at=now() - timedelta(days=1, seconds=1))
+    assert claims.sweep() or claims.sweep()
+    assert statuses(run) == ["ERROR"] * 4
+    assert (run.status, run.done) == ("ERROR", 4)
+    assert "retestr doctor" in run.message
+
+
+def test_chunks_of_cancelled_runs_are_closed_in_batches(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "CLOSED_AT_ONCE", 2)
+    for _ in range(3):
+        begin(world, tests=24)
+    open_one = begin(world, "other")
+    with writing() as session:
+        session.query(Run).filter(Run.id != open_one.id).update({"status": "CANCELLED"})
+    assert claims.sweep() or claims.sweep()
+    assert {chunk.run_id for chunk in db.session.query(Chunk).filter_by(done=False)} == {open_one.id}
+
+
+def test_an_organisation_with_too_many_unfinished_runs_is_told_what_to_do(world: World) -> None:
+    asked = Trigger("main", suite="baseUrl: http://127.0.0.1:9\ntests: [{name: a, path: /}]")
+    first = trigger.trigger(world.shop, asked, CLI, 10, "key", 2)[0]
+    trigger.trigger(world.shop, asked, CLI, 10, None, 2)
+    with pytest.raises(TooMany, match=r"2 unfinished runs.*cancel-all"):
+        trigger.trigger(world.shop, asked, CLI, 10, None, 2)
+    assert trigger.trigger(world.shop, asked, CLI, 10, "key", 2) == (first, True)
+    lifecycle.cancel(first, CLI)
+    assert trigger.trigger(world.shop, asked, CLI, 10, None, 2)[1] is False
+
+
+def test_a_run_tells_how_long_it_will_take_at_its_pace(world: World) -> None:
+    run = begin(world, tests=8)
+    assert (lifecycle.seconds_left(run), lifecycle.ask_again_s(run)) == (None, 1)
+    claim = claims.claim("a")
+    for snapshot_id in claim.snapshot_ids[:2]:
+        lifecycle.record("a", snapshot_id, lifecycle.Outcome("UNCHANGED"))
+    set_times(run, started_at=now() - timedelta(seconds=20))
+    db.session.refresh(run)
+    assert lifecycle.seconds_left(run) == pytest.approx(60, abs=1)  # 2 in 20 s, 6 to go
+    assert lifecycle.ask_again_s(run) == pytest.approx(6, abs=1)

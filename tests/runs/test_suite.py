@@ -239,7 +239,7 @@ BAD = [
     ("", 1, 1, "", "the suite is empty"),
     ("# nothing yet\n", 1, 1, "", "the suite is empty"),
     ("~", 1, 1, "", "the suite is empty"),
-    ("hello", 1, 1, "", 'the suite must be a mapping with some of the keys baseUrl, viewports, threshold, maxDiffRatio, fullPage, waitFor, ignore, tests, got "hello"'),
+    ("hello", 1, 1, "", 'the suite must be a mapping with some of the keys baseUrl, viewports, threshold, maxDiffRatio, retries, fullPage, waitFor, ignore, tests, got "hello"'),
     ("- a", 1, 1, "", "got a list"),
     ("baseUrl: http://x.example", 1, 1, "", 'the suite has no "tests", for example tests: [{"name": "Home", "path": "/"}]'),
     ("tests: []", 1, 8, "tests", "tests must have at least one entry"),
