@@ -78,6 +78,7 @@ def _review(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "verdict": marks.verdict(run),
+        "left_s": lifecycle.seconds_left(run),
         "branches": list(
             dict.fromkeys(filter(None, (run.branch, run.base_branch, run.project.default_branch)))
         ),

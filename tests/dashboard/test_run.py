@@ -129,6 +129,7 @@ def test_a_running_run_asks_for_its_progress_until_it_is_over(
     visitor = site.visit()
     page = visitor.page(f"/runs/{run}")
     assert "2 of 3 pages captured" in text_of(page)
+    assert re.search(r"about [0-9.]+ s left", text_of(page))
     assert f"/runs/{run}/progress?done=2" in page
     assert visitor.get(f"/runs/{run}/progress?done=2&status=RUNNING").status_code == 204
     news = visitor.page(f"/runs/{run}/progress?done=1&status=RUNNING")

@@ -168,7 +168,7 @@ def test_the_doctor_finds_everything_well(server: Server) -> None:
     ]  # fmt: skip
 
 
-def test_a_cancelled_run_stops_within_seconds_and_leaves_no_page_open(server: Server, site: Site) -> None:
+def test_a_cancelled_run_stops_within_two_seconds_and_leaves_no_page_open(server: Server, site: Site) -> None:
     pages = [f"p{i}.html" for i in range(16)]
     for name in pages:
         site.page(name, name)
@@ -178,7 +178,7 @@ def test_a_cancelled_run_stops_within_seconds_and_leaves_no_page_open(server: Se
     run_id = server.trigger(project)
     wait_until(lambda: process_ids(server, "--type=renderer"), "pages are open", 20)
     assert server.api("POST", f"/runs/{run_id}/cancel").json()["status"] == "CANCELLED"
-    wait_until(lambda: not process_ids(server, "--type=renderer"), "all pages are closed", 4)
+    wait_until(lambda: not process_ids(server, "--type=renderer"), "all pages are closed", 2)
     site.slow = 0.0
     again = server.finished(server.trigger(project, tests=["p0.html"]))
     assert again["status"] == "PASSED"
