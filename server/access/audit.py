@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask import g
 from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
 
 from server.database import db
-from server.models import AuditEvent
+from server.models import AuditEvent, Membership, User
 
 BATCH = 500
 
@@ -48,7 +50,8 @@ def record(
 ) -> None:
     """Adds one event to the current writing transaction, so that a change and its record stand or fall together.
 
-    `target` is (kind, id, name); `details` must be plain JSON and never hold a secret.
+    `target` is (kind, id, name); `details` must be plain JSON and never hold a secret. The request's ID is that of the
+    request being answered (`g.request_id`), unless the actor names one.
     """
     kind, target_id, target_name = target
     db.session.add(
@@ -63,9 +66,16 @@ def record(
             target_id=target_id,
             target_name=target_name[:255] if target_name else None,
             details={name: value for name, value in details.items() if value is not None},
-            request_id=actor.request_id,
+            request_id=actor.request_id or g.get("request_id"),
         )
     )
+
+
+def record_everywhere(session: Session, user: User, actor: Actor, action: str, **details: Any) -> None:
+    """Adds one event about a person to the log of each of their organisations, as `record` does."""
+    theirs = select(Membership.organization_id).where(Membership.user_id == user.id)
+    for organization_id in session.scalars(theirs).all():
+        record(organization_id, actor, action, ("user", user.id, user.email), **details)
 
 
 def events(

@@ -151,6 +151,5 @@ def accept_as_new(token: str, name: str, password: str, address: str | None) -> 
             raise Invalid("invitation-invalid", "This invitation is used or has expired; ask for a new one.")
         if holder(found[0]) is not None:
             raise Conflict("account-exists", f"{found[0].email} has an account; log in with it to join.")
-        user = people.add_user(session, found[0].email, password)
-        people.rename_person(user, name)
+        user = people.add_user(session, found[0].email, password, people.clean_name(name))
         return accept(token, user, address), user

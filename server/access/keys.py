@@ -196,8 +196,8 @@ def rotate(
             expires_at = min(expires_at or maker.expires_at, maker.expires_at)
         row, key = _row(old.organization_id, old.name, old.scopes, old.project_ids, expires_at, actor)
         row.replaces_id = old.id
-        until = now() + overlap
-        old.expires_at = min(until, old.expires_at) if old.expires_at else until
+        until, before = now() + overlap, old.expires_at
+        old.expires_at = min(until, before) if before else until
         session.add(row)
         session.flush()
         audit.record(
@@ -206,7 +206,8 @@ def rotate(
             "API_KEY_ROTATE",
             ("key", old.id, old.name),
             successor=row.id,
-            oldExpiresAt=old.expires_at.isoformat(),
+            before={"expiresAt": before.isoformat() if before else None},
+            after={"expiresAt": old.expires_at.isoformat()},
         )
     return row, key
 

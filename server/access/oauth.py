@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from server.access import audit, identities, invitations, people, tokens
+from server.access import audit, identities, invitations, mailboxes, people, tokens
 from server.access.audit import Actor
 from server.access.identities import Identity, Provider
 from server.config import Settings
@@ -52,11 +52,12 @@ def provider_named(name: str) -> Provider:
 
 def sign_in(
     provider: Provider, identity: Identity, address: str | None, invitation: str | None = None
-) -> User:
+) -> tuple[User, bool]:
     """The person whom a provider has recognised; `invitation` is the token of a link they are accepting.
 
     Whoever is connected is let in, whatever their address is by now. An address that the provider has verified leads
     to the account with it, which is connected from then on; one that is not leads nowhere, as anybody can claim it.
+    Where nobody had proven that account's address before, all older ways into it end, and True is returned besides.
     Newcomers need an invitation. Raises `Invalid`.
     """
     try:
@@ -65,22 +66,27 @@ def sign_in(
         return _sign_in(provider, identity, address, invitation)
 
 
-def _sign_in(provider: Provider, identity: Identity, address: str | None, invitation: str | None) -> User:
+def _sign_in(
+    provider: Provider, identity: Identity, address: str | None, invitation: str | None
+) -> tuple[User, bool]:
+    reclaimed = False
     with writing() as session:
         login = _login(session, provider, identity)
         if login is not None:
             user = session.get_one(User, login.user_id)
-            login.email = identity.email or login.email
+            login.email = _verified(identity) or login.email
         elif (holder := _holder(session, identity)) is not None:
             if not identity.email_verified:
                 raise _unproven(provider, identity)
             user = holder
+            if not mailboxes.is_proven(session, user):
+                reclaimed = mailboxes.reclaim(session, user, _actor(user, address))
             _connect(session, user, provider, identity, _actor(user, address))
         else:
-            return _newcomer(session, provider, identity, address, invitation)
+            return _newcomer(session, provider, identity, address, invitation), False
         if invitation:
             invitations.accept(invitation, user, address)
-    return user
+    return user, reclaimed
 
 
 def _newcomer(
@@ -184,7 +190,7 @@ def disconnect(user: User, name: str, actor: Actor) -> str:
                 ExternalLogin.user_id == person.id, ExternalLogin.provider == connection.key
             )
         )
-        _audit(person, actor, "LOGIN_DISCONNECT", connection.label, ", ".join(connection.emails))
+        _audit(session, person, actor, "LOGIN_DISCONNECT", connection.label, ", ".join(connection.emails))
     return connection.label
 
 
@@ -223,17 +229,20 @@ def _holder(session: Session, identity: Identity) -> User | None:
 
 
 def _connect(session: Session, user: User, provider: Provider, identity: Identity, actor: Actor) -> None:
-    email = identity.email or ""
+    """Only a verified address is kept with a connection: `mailboxes` takes it for a proof."""
+    email = _verified(identity)
     session.add(ExternalLogin(provider=provider.key, subject=identity.subject, user_id=user.id, email=email))
     session.flush()
-    _audit(user, actor, "LOGIN_CONNECT", provider.label, email)
+    _audit(session, user, actor, "LOGIN_CONNECT", provider.label, email)
 
 
-def _audit(user: User, actor: Actor, action: str, provider: str, account: str) -> None:
+def _verified(identity: Identity) -> str:
+    return (identity.email or "") if identity.email_verified else ""
+
+
+def _audit(session: Session, user: User, actor: Actor, action: str, provider: str, account: str) -> None:
     """Recorded wherever the person belongs: it tells each organisation who can come in how."""
-    for organization in people.organizations_of(user):
-        target = ("user", user.id, user.email)
-        audit.record(organization.id, actor, action, target, provider=provider, account=account or None)
+    audit.record_everywhere(session, user, actor, action, provider=provider, account=account or None)
 
 
 def _actor(user: User, address: str | None) -> Actor:

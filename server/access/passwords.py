@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 from werkzeug.security import check_password_hash, generate_password_hash
 
-from server.access import audit, limits, tokens
+from server.access import audit, limits, mailboxes, tokens
 from server.access.audit import Actor
 from server.access.limits import Limit, TooMany
 from server.database import db, now, writing
@@ -57,20 +57,26 @@ def check(email: str, password: str, address: str) -> User | None:
     email = email.strip().lower()
     user = _user(email)
     counted = [(BY_ADDRESS, address), (BY_PERSON_AND_ADDRESS, f"{email} {address}")]
-    if user is None or not _is_known(user, address):
+    if not _is_known(user, address):
         counted.append((BY_PERSON, email))
     for limit, who in counted:
         left = limits.look(limit, who)
         if left.remaining <= 0:
             minutes = max(1, round(left.reset_s / 60))
             raise TooMany(f"Too many failed log-ins; try again in {minutes} minutes.", left.reset_s)
-    stored = user.password_hash if user and user.password_hash else _nobodys_hash()
-    if check_password_hash(stored, password[: MAX_LENGTH + 1]) and user is not None and user.password_hash:
+    if is_right(user, password) and user is not None:
         limits.forget(BY_PERSON_AND_ADDRESS, f"{email} {address}")
         return user
     for limit, who in counted:
         limits.hit(limit, who)
     return None
+
+
+def is_right(user: User | None, password: str) -> bool:
+    """Whether this is the person's password; the same time is taken for nobody and for one who has none."""
+    stored = user.password_hash if user is not None else None
+    matches = check_password_hash(stored or _nobodys_hash(), password[: MAX_LENGTH + 1])
+    return matches and stored is not None
 
 
 def change(user: User, old: str, new: str, keep_session: str | None, address: str | None = None) -> None:
@@ -82,27 +88,33 @@ def change(user: User, old: str, new: str, keep_session: str | None, address: st
     left = limits.look(CHANGES, user.id)
     if left.remaining <= 0:
         raise TooMany("The current password was wrong too often; try again later.", left.reset_s)
-    if user.password_hash is not None and not check_password_hash(user.password_hash, old[: MAX_LENGTH + 1]):
+    if user.password_hash is not None and not is_right(user, old):
         limits.hit(CHANGES, user.id)
         raise Invalid("password-wrong", "The current password is not right.")
     _set(user, new, keep_session, "PASSWORD_CHANGE", address)
 
 
-def begin_reset(email: str, address: str) -> tuple[User, str] | None:
-    """The person and the token of a link that sets a new password, once, within an hour; None for nobody.
-
-    Raises `TooMany`; callers answer the same whether there is such a person or not.
-    """
+def count_reset(address: str) -> None:
+    """Counts that somebody at an address asks for a new password. Raises `TooMany`."""
     left = limits.hit(RESETS, address)
     if left.exceeded:
         raise TooMany("Too many requests for a new password; try again later.", left.reset_s)
+
+
+def begin_reset(email: str, token: str) -> User | None:
+    """Lets a token set a new password for the person with that address, once, within an hour; None for nobody.
+
+    It takes longer for somebody than for nobody: whoever asked must not wait for it.
+    """
     user = _user(email.strip().lower())
-    return (user, make_reset(user)) if user is not None else None
+    if user is not None:
+        make_reset(user, token)
+    return user
 
 
-def make_reset(user: User) -> str:
-    """The token of a link that sets a new password."""
-    token = tokens.new()
+def make_reset(user: User, token: str | None = None) -> str:
+    """The token of a link that sets a new password: this one, or a new one."""
+    token = token or tokens.new()
     with writing() as session:
         session.execute(delete(PasswordReset).where(PasswordReset.expires_at < now()))
         session.add(
@@ -123,7 +135,8 @@ def make_reset_link(organization_id: str, user_id: str, actor: Actor) -> tuple[U
         user = session.scalar(here)
         if user is None:
             raise NotFound("member-not-found", "There is no such member.")
-        if len(_organizations(session, user)) > 1:
+        memberships = select(Membership.organization_id).where(Membership.user_id == user.id)
+        if len(session.scalars(memberships).all()) > 1:
             raise Conflict(
                 "member-elsewhere",
                 f"{user.email} belongs to other organisations too, and a reset link would open their account there. "
@@ -149,30 +162,34 @@ def who_resets(token: str) -> User | None:
 
 
 def reset(token: str, password: str, address: str | None = None) -> User:
-    """Sets a new password and ends every session of the person. Raises `Invalid`."""
-    with writing():
+    """Sets a new password and ends every other way into the account but those that prove its address.
+
+    What failed log-ins by others have blocked is open again. Raises `Invalid`.
+    """
+    with writing() as session:
         user = who_resets(token)
         if user is None:
             raise Invalid("reset-invalid", "This link is used or has expired; ask for a new one.")
-        _set(user, password, None, "PASSWORD_RESET", address)
+        removed = mailboxes.forget_unproven_logins(session, user)
+        _set(user, password, None, "PASSWORD_RESET", address, loginsRemoved=removed)
+        limits.forget(BY_PERSON, user.email)
     return user
 
 
-def _set(user: User, password: str, keep_session: str | None, action: str, address: str | None) -> None:
+def _set(
+    user: User, password: str, keep_session: str | None, action: str, address: str | None, **details: int
+) -> None:
     new_hash = hashed(password, user.email, user.name)
     with writing() as session:
         session.refresh(user)
         user.password_hash = new_hash
         forget_resets(session, user)
-        others = LoginSession.token_hash != tokens.digest(keep_session or "")
-        session.execute(delete(LoginSession).where(LoginSession.user_id == user.id, others))
+        others = delete(LoginSession).where(
+            LoginSession.user_id == user.id, LoginSession.token_hash != tokens.digest(keep_session or "")
+        )
+        ended = len(session.scalars(others.returning(LoginSession.id)).all())
         actor = Actor("user", user.id, user.email, address)
-        for organization_id in _organizations(session, user):
-            audit.record(organization_id, actor, action, ("user", user.id, user.email))
-
-
-def _organizations(session: Session, user: User) -> list[str]:
-    return list(session.scalars(select(Membership.organization_id).where(Membership.user_id == user.id)))
+        audit.record_everywhere(session, user, actor, action, sessionsEnded=ended, **details)
 
 
 def _user(email: str) -> User | None:
@@ -180,15 +197,11 @@ def _user(email: str) -> User | None:
     return db.session.scalar(select(User).where(User.email == email)) if known else None
 
 
-def _is_known(user: User, address: str) -> bool:
-    return (
-        db.session.scalar(
-            select(LoginSession.id)
-            .where(LoginSession.user_id == user.id, LoginSession.address == address)
-            .limit(1)
-        )
-        is not None
-    )
+def _is_known(user: User | None, address: str) -> bool:
+    """Whether a person has a session at an address; asked for nobody too, who shall take as long."""
+    user_id = user.id if user is not None else ""
+    theirs = (LoginSession.user_id == user_id, LoginSession.address == address)
+    return db.session.scalar(select(LoginSession.id).where(*theirs).limit(1)) is not None
 
 
 @cache

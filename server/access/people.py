@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -55,7 +56,9 @@ def organization_named(name: str) -> Organization | None:
 def found_organization(name: str, email: str, password: str) -> tuple[Organization, User, bool]:
     """Makes an organisation and its first Admin; returns both, and False where they were there already.
 
-    Raises `Invalid` for a bad name, address or password, or an organisation of others.
+    Somebody who has an account already is asked for its password, so that an organisation is never handed to whoever
+    made an account with that address before. Raises `Invalid` for a bad name, address or password, or an organisation
+    of others.
     """
     email = clean_email(email)
     if not name.strip() or len(name) > 200:
@@ -73,7 +76,11 @@ def found_organization(name: str, email: str, password: str) -> tuple[Organizati
             )
         return organization, member, False
     with writing() as session:
-        user = session.scalar(select(User).where(User.email == email)) or add_user(session, email, password)
+        user = session.scalar(select(User).where(User.email == email))
+        if user is None:
+            user = add_user(session, email, password)
+        elif not passwords.is_right(user, password):
+            raise Invalid("password-wrong", f"{email} has an account already, and this is not its password.")
         organization = Organization(name=name.strip())
         session.add(organization)
         session.flush()
@@ -144,14 +151,22 @@ def organizations_of(user: User) -> list[Organization]:
     )
 
 
-def rename_person(user: User, name: str) -> None:
-    """Gives a person another name. Raises `Invalid`."""
+def clean_name(name: str) -> str:
+    """A person's name without blanks around it. Raises `Invalid` for what cannot be one."""
     name = name.strip()
     if not name or len(name) > 200 or not name.isprintable():
         raise Invalid("name-invalid", "A name has 1 to 200 characters.")
+    return name
+
+
+def rename_person(user: User, name: str, actor: Actor) -> None:
+    """Gives a person another name. Raises `Invalid`."""
+    name = clean_name(name)
     with writing() as session:
         session.refresh(user)
-        user.name = name
+        before, user.name = user.name, name
+        if before != name:
+            audit.record_everywhere(session, user, actor, "USER_RENAME", before=before, after=name)
 
 
 def change_role(organization_id: str, user_id: str, role: str, actor: Actor) -> None:
@@ -195,7 +210,7 @@ def leave(token: str, organization_id: str, actor: Actor) -> Organization | None
         user = session.get_one(User, actor.id)
         others = [other for other in organizations_of(user) if other.id != organization_id]
         if others:
-            switch(token, others[0].id)
+            switch(token, others[0].id, actor)
         remove_member(organization_id, user.id, actor)
     return others[0] if others else None
 
@@ -234,18 +249,17 @@ def log_in(user: User, address: str, user_agent: str, organization_id: str | Non
     token = tokens.new()
     with writing() as session:
         session.execute(delete(LoginSession).where(LoginSession.expires_at < now()))
-        session.add(
-            LoginSession(
-                token_hash=tokens.digest(token),
-                user_id=user.id,
-                organization_id=membership.organization_id,
-                expires_at=now() + LOGIN_LASTS,
-                address=address[:45],
-                user_agent=user_agent[:300],
-            )
+        login = LoginSession(
+            token_hash=tokens.digest(token),
+            user_id=user.id,
+            organization_id=membership.organization_id,
+            expires_at=now() + LOGIN_LASTS,
+            address=address[:45],
+            user_agent=user_agent[:300],
         )
-        actor = Actor("user", user.id, user.email, address)
-        audit.record(membership.organization_id, actor, "LOGIN", ("user", user.id, user.email))
+        session.add(login)
+        session.flush()
+        _audit(login, Actor("user", user.id, user.email, address), "LOGIN", session=login.id)
     return token
 
 
@@ -270,15 +284,24 @@ def visitor(token: str) -> Visitor | None:
     return Visitor(row[0], row[1], row[2])
 
 
-def switch(token: str, organization_id: str) -> None:
-    """Turns a session to another organisation of the same person. Raises `NotFound` where they are no member."""
+def switch(token: str, organization_id: str, actor: Actor) -> None:
+    """Turns a session to another organisation of the same person. Raises `NotFound` where they are no member.
+
+    Both organisations hear of it, and neither which the other one is: where a person belongs is not theirs to know.
+    """
     with writing() as session:
         login = session.scalar(select(LoginSession).where(LoginSession.token_hash == tokens.digest(token)))
         if login is None or session.get(Membership, (organization_id, login.user_id)) is None:
             raise NotFound(
                 "organization-not-found", "There is no such organisation, or you are no member of it."
             )
-        login.organization_id = organization_id
+        if login.organization_id == organization_id:
+            return
+        left = session.get_one(Organization, login.organization_id)
+        entered = session.get_one(Organization, organization_id)
+        _audit(login, actor, "ORGANIZATION_SWITCH", session=login.id, before=left.name)
+        login.organization_id = entered.id
+        _audit(login, actor, "ORGANIZATION_SWITCH", session=login.id, after=entered.name)
 
 
 def sessions_of(user: User) -> list[LoginSession]:
@@ -292,25 +315,43 @@ def sessions_of(user: User) -> list[LoginSession]:
     )
 
 
-def end_session(user: User, session_id: str) -> None:
+def end_session(user: User, session_id: str, actor: Actor) -> None:
     """Ends one of a person's own sessions. Raises `NotFound` for one that is over or another's."""
     own = delete(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == user.id)
     with writing() as session:
-        if session.scalar(own.returning(LoginSession.id)) is None:
+        login = session.scalar(own.returning(LoginSession))
+        if login is None:
             raise NotFound("session-not-found", "This session is over already.")
+        _audit(login, actor, "SESSION_END", session=login.id, address=login.address)
 
 
-def end_other_sessions(user: User, token: str) -> int:
-    """Ends all of a person's sessions but the one with this token; returns how many."""
-    others = LoginSession.token_hash != tokens.digest(token)
+def end_other_sessions(user: User, token: str, actor: Actor) -> int:
+    """Ends all of a person's sessions but the one with this token; returns how many.
+
+    Each organisation hears how many of those that were turned to it.
+    """
+    others = delete(LoginSession).where(
+        LoginSession.user_id == user.id, LoginSession.token_hash != tokens.digest(token)
+    )
     with writing() as session:
-        ended = session.scalars(
-            delete(LoginSession).where(LoginSession.user_id == user.id, others).returning(LoginSession.id)
-        ).all()
-    return len(ended)
+        ended = Counter(session.scalars(others.returning(LoginSession.organization_id)))
+        for organization_id, count in ended.items():
+            target = ("user", user.id, user.email)
+            audit.record(organization_id, actor, "SESSIONS_END_OTHERS", target, sessionsEnded=count)
+    return ended.total()
 
 
-def log_out(token: str) -> None:
+def log_out(token: str, address: str | None = None) -> None:
     """Ends a session; its cookie is worth nothing from then on."""
     with writing() as session:
-        session.execute(delete(LoginSession).where(LoginSession.token_hash == tokens.digest(token)))
+        own = delete(LoginSession).where(LoginSession.token_hash == tokens.digest(token))
+        login = session.scalar(own.returning(LoginSession))
+        if login is not None:
+            user = session.get_one(User, login.user_id)
+            _audit(login, Actor("user", user.id, user.email, address), "LOGOUT", session=login.id)
+
+
+def _audit(login: LoginSession, actor: Actor, action: str, **details: str) -> None:
+    """Recorded in the organisation that a session is turned to; only its own person acts on a session."""
+    target = ("user", actor.id, actor.name)
+    audit.record(login.organization_id, actor, action, target, **details)

@@ -98,7 +98,7 @@ def _slow_down_guessing(key: str) -> None:
 
 @api.after_request
 def count_usage(response: Response) -> Response:
-    holder: Holder | None = g.get("holder")
+    holder: Holder | None = g.pop("holder", None)  # an answer that fails here passes once more, as an error
     if holder is not None:
         usage.count(holder.id, response.status_code < 400)
     allowance: Allowance | None = g.get("allowance")

@@ -14,6 +14,7 @@ from server.api.texts import (
     Cursor,
     Days,
     Instant,
+    KeepDays,
     Name,
     Note,
     OptionalBranch,
@@ -34,10 +35,16 @@ Scope = Annotated[str, WithJsonSchema({"type": "string", "enum": [*SCOPES]})]
 Review = Literal["UNREVIEWED", "APPROVED", "REJECTED"]
 
 
-class Shape(BaseModel):
-    """Base of all: camelCase outside, unknown members ignored, so that newer clients can talk to us."""
+class Asked(BaseModel):
+    """Base of what is sent: camelCase, unknown members ignored, so that newer clients can talk to us."""
 
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+    model_config = ConfigDict(alias_generator=to_camel, extra="ignore")
+
+
+class Shape(BaseModel):
+    """Base of what is answered: camelCase outside; views fill it in by the names of the tables' columns."""
+
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
 
 class Page(Shape, Generic[T]):
@@ -47,14 +54,14 @@ class Page(Shape, Generic[T]):
     next_cursor: str | None
 
 
-class PageQuery(Shape):
+class PageQuery(Asked):
     """How every list is asked for."""
 
     limit: int = Field(50, ge=1, le=200, description="Most items of the answer.")
     cursor: Cursor | None = Field(None, description="`nextCursor` of the page before.")
 
 
-class NumberedPageQuery(Shape):
+class NumberedPageQuery(Asked):
     """The same for lists in the order of a number."""
 
     limit: int = Field(50, ge=1, le=200, description="Most items of the answer.")
@@ -64,7 +71,7 @@ class NumberedPageQuery(Shape):
 # ------------------------------------------------------------------------------------------- runs
 
 
-class TriggerIn(Shape):
+class TriggerIn(Asked):
     """What to run. The first three are the contract; the rest is optional."""
 
     project_id: Reference = Field(description="The project's ID or slug.")
@@ -202,7 +209,7 @@ class SnapshotQuery(NumberedPageQuery):
     status: SnapshotStatus | None = None
 
 
-class ReviewIn(Shape):
+class ReviewIn(Asked):
     """Why a change is approved or rejected."""
 
     reason: Note | None = None
@@ -211,7 +218,7 @@ class ReviewIn(Shape):
 # ------------------------------------------------------------------------------------------- projects
 
 
-class ProjectIn(Shape):
+class ProjectIn(Asked):
     """A project to make."""
 
     name: Name
@@ -220,11 +227,17 @@ class ProjectIn(Shape):
     suite: SuiteText = ""
 
 
-class ProjectPatch(Shape):
+class ProjectPatch(Asked):
     """What to change of a project; what is left out stays."""
 
     name: Name | None = None
     default_branch: Branch | None = None
+    keep_passing_days: KeepDays | None = Field(
+        None,
+        description="Days that images of passing runs are kept; 0: for ever, null: as the server's settings say.",
+    )
+    keep_failing_days: KeepDays | None = Field(None, description="The same for images of failing runs.")
+    keep_runs_days: KeepDays | None = Field(None, description="The same for runs as a whole.")
 
 
 class ProjectOut(Shape):
@@ -235,6 +248,11 @@ class ProjectOut(Shape):
     slug: str
     default_branch: str
     has_suite: bool
+    keep_passing_days: int | None = Field(
+        description="Days that images of passing runs are kept; 0: for ever, null: as the server's settings say."
+    )
+    keep_failing_days: int | None = Field(description="The same for images of failing runs.")
+    keep_runs_days: int | None = Field(description="The same for runs as a whole.")
     url: str
     created_at: datetime
     updated_at: datetime
@@ -268,7 +286,7 @@ class BaselinePage(Page[BaselineOut]):
     """One page of a list."""
 
 
-class BaselineQuery(Shape):
+class BaselineQuery(Asked):
     """Which branch's baselines to list; the project's default branch unless named."""
 
     branch: str | None = Field(None, max_length=255)
@@ -277,7 +295,7 @@ class BaselineQuery(Shape):
 # ------------------------------------------------------------------------------------------- keys, audit
 
 
-class KeyIn(Shape):
+class KeyIn(Asked):
     """A key to make."""
 
     name: Name = Field(examples=["GitHub Actions CI"])
@@ -289,13 +307,13 @@ class KeyIn(Shape):
     )
 
 
-class RotateIn(Shape):
+class RotateIn(Asked):
     """How to rotate a key."""
 
     overlap_hours: float = Field(24, ge=0, le=720, strict=True, description="How long the old key lives on.")
 
 
-class LeakedIn(Shape):
+class LeakedIn(Asked):
     """A key that was found in the open."""
 
     key: str = Field(min_length=1, max_length=200)
@@ -382,7 +400,7 @@ class AuditQuery(NumberedPageQuery):
     until: Instant | None = None
 
 
-class AuditExportQuery(Shape):
+class AuditExportQuery(Asked):
     """Which events to export, and how."""
 
     format: Literal["jsonl", "csv"] = "jsonl"

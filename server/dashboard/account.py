@@ -6,6 +6,7 @@ from flask import Blueprint, flash, g, redirect, render_template, request, sessi
 from flask.typing import ResponseReturnValue
 
 from server.access import oauth, passwords, people, tokens
+from server.dashboard.visitors import actor
 from server.problems import Invalid
 
 
@@ -27,7 +28,7 @@ def account() -> ResponseReturnValue:
 def rename_account() -> ResponseReturnValue:
     """Gives the visitor another name."""
     try:
-        people.rename_person(g.visitor.user, request.form.get("name", ""))
+        people.rename_person(g.visitor.user, request.form.get("name", ""), actor())
     except Invalid as problem:
         return _page({"name": problem.message}), 422
     flash("Your name is saved.", "done")
@@ -47,14 +48,14 @@ def change_password() -> ResponseReturnValue:
 
 def end_session(session_id: str) -> ResponseReturnValue:
     """Logs the visitor out of another browser."""
-    people.end_session(g.visitor.user, session_id)
+    people.end_session(g.visitor.user, session_id, actor())
     flash("That session is ended.", "done")
     return redirect(url_for("dashboard.account"), 303)
 
 
 def end_other_sessions() -> ResponseReturnValue:
     """Logs the visitor out of every other browser."""
-    count = people.end_other_sessions(g.visitor.user, session["token"])
+    count = people.end_other_sessions(g.visitor.user, session["token"], actor())
     flash(f"{count} other session{'' if count == 1 else 's'} ended.", "done")
     return redirect(url_for("dashboard.account"), 303)
 

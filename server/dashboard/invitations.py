@@ -61,7 +61,7 @@ def accept_invitation(token: str) -> ResponseReturnValue:
     except (Invalid, Conflict) as problem:
         return _page(token, invitation, organization, problem.message), 422
     if g.visitor is not None:
-        people.switch(session["token"], organization.id)
+        people.switch(session["token"], organization.id, actor())
     elif started := people.log_in(user, address, request.user_agent.string, organization.id):
         login.begin(started)
     flash(f"You are a member of {organization.name} now.", "done")

@@ -45,7 +45,7 @@ def log_in() -> ResponseReturnValue:
 
 def log_out() -> ResponseReturnValue:
     """Ends the session, here and in the database."""
-    people.log_out(session.get("token", ""))
+    people.log_out(session.get("token", ""), request.remote_addr)
     session.clear()
     return redirect(url_for("dashboard.log_in"), 303)
 

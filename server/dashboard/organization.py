@@ -35,7 +35,7 @@ def organization() -> ResponseReturnValue:
 
 def switch_organization(organization_id: str) -> ResponseReturnValue:
     """Turns the session to another organisation of the visitor."""
-    people.switch(session["token"], organization_id)
+    people.switch(session["token"], organization_id, actor())
     return redirect(url_for("dashboard.list_projects"), 303)
 
 

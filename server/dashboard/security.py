@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Response, request
+from flask import Response, g, request
 
 POLICY = "; ".join(
     (
@@ -28,6 +28,8 @@ def security_headers(response: Response) -> Response:
         "camera=(), geolocation=(), microphone=(), payment=(), usb=(), browsing-topics=()"
     )
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    if "request_id" in g:
+        response.headers["X-Request-Id"] = g.request_id
     if request.is_secure:
         response.headers["Strict-Transport-Security"] = "max-age=31536000"
     if response.mimetype == "text/html":

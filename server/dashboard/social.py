@@ -146,12 +146,19 @@ def _enter(provider: Provider, identity: Identity, begun: dict[str, Any]) -> Res
     invitation = begun["invitation"] or None
     invited = invitations.find(invitation) if invitation else None
     organization_id = invited[1].id if invited else None
-    user = oauth.sign_in(provider, identity, address, invitation)
+    user, reclaimed = oauth.sign_in(provider, identity, address, invitation)
     token = people.log_in(user, address, request.user_agent.string, organization_id)
     if token is None:
         return _not_in("You are not a member of any organisation any more. Ask an Admin to add you.", 403)
-    people.log_out(session.get("token", ""))
+    people.log_out(session.get("token", ""), address)
     login.begin(token)
+    if reclaimed:
+        flash(
+            f"{provider.label} says that {user.email} is yours, which nobody had shown before. So that nobody else can "
+            "use your account, its password and whatever else opened it are gone; you can set a password under "
+            "Settings > Account.",
+            "notice",
+        )
     return redirect(begun["next"] or url_for("dashboard.list_projects"), 303)
 
 

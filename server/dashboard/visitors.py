@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from urllib.parse import urlsplit
 
 from flask import Response, g, make_response, redirect, request, session, url_for
@@ -34,6 +35,8 @@ ROLES: dict[tuple[str, str], str | None] = {
     ("POST", "new_project"): EDITOR,
     ("GET", "suite"): VIEWER,
     ("POST", "suite"): EDITOR,
+    ("GET", "project_settings"): EDITOR,
+    ("POST", "project_settings"): EDITOR,
     ("GET", "cancel_all"): EDITOR,
     ("POST", "cancel_all"): EDITOR,
     ("GET", "show_run"): VIEWER,
@@ -84,6 +87,7 @@ def let_in() -> Response | None:
     """
     if request.endpoint == "dashboard.static":
         return None
+    g.request_id = request.headers.get("X-Request-Id", "")[:64] or secrets.token_hex(8)
     recognise()
     role = role_needed(request.method, request.endpoint or "")
     if role is None:
@@ -119,7 +123,7 @@ def recognise() -> Visitor | None:
 def actor() -> Actor:
     """The visitor as the one who acts, for the audit log."""
     visitor: Visitor = g.visitor
-    return visitor.actor(request.remote_addr, request.headers.get("X-Request-Id", "")[:64] or None)
+    return visitor.actor(request.remote_addr, g.request_id)
 
 
 def organization_id() -> str:

@@ -69,7 +69,7 @@ def test_a_verified_address_joins_the_account_with_it_and_every_organisation_of_
     ada = the("ada@acme.example")
     with writing() as session:
         session.add(Membership(organization_id=world.other.id, user_id=ada.id, role=people.VIEWER))
-    assert oauth.sign_in(github, identity(), HOST) == ada
+    assert oauth.sign_in(github, identity(), HOST) == (ada, False)
     assert logins() == [("github", "42", "ada@acme.example")]
     heard = events("LOGIN_CONNECT")
     assert {event.organization_id for event in heard} == {world.acme.id, world.other.id}
@@ -103,7 +103,7 @@ def test_who_is_connected_is_let_in_whatever_their_address_is_by_now(
     world: World, github: Provider, email: str | None, verified: bool
 ) -> None:
     oauth.sign_in(github, identity(), HOST)
-    assert oauth.sign_in(github, identity(email, verified), HOST) == the("ada@acme.example")
+    assert oauth.sign_in(github, identity(email, verified), HOST)[0] == the("ada@acme.example")
     assert len(events("LOGIN_CONNECT")) == 1
 
 
@@ -128,11 +128,11 @@ def test_an_open_invitation_of_a_verified_address_makes_an_account_once(
     world: World, github: Provider
 ) -> None:
     token = invite(world, "new@acme.example")
-    user = oauth.sign_in(github, identity("new@acme.example"), HOST)
+    user, _ = oauth.sign_in(github, identity("new@acme.example"), HOST)
     assert (user.email, user.name, user.password_hash) == ("new@acme.example", "Ada L.", None)
     assert roles(user) == {"Acme": people.EDITOR}
     assert invitations.find(token) is None
-    assert oauth.sign_in(github, identity("new@acme.example"), HOST) == user
+    assert oauth.sign_in(github, identity("new@acme.example"), HOST) == (user, False)
     assert [event.target_name for event in events("MEMBER_ADD")][-1] == "new@acme.example"
 
 
@@ -163,14 +163,15 @@ def test_an_invitation_that_is_over_lets_nobody_in(world: World, github: Provide
 def test_an_invitations_link_makes_an_account_under_an_address_that_is_proven(
     world: World, github: Provider, said: Identity, email: str
 ) -> None:
-    user = oauth.sign_in(github, said, HOST, invite(world, "new@acme.example"))
+    user, _ = oauth.sign_in(github, said, HOST, invite(world, "new@acme.example"))
     assert user.email == email
     assert roles(user) == {"Acme": people.EDITOR}
 
 
 def test_an_invitations_link_makes_a_known_person_a_member(world: World, github: Provider) -> None:
-    eve = oauth.sign_in(github, identity("eve@other.example"), HOST)
-    assert oauth.sign_in(github, identity("eve@other.example"), HOST, invite(world, "x@acme.example")) == eve
+    eve, _ = oauth.sign_in(github, identity("eve@other.example"), HOST)
+    link = invite(world, "x@acme.example")
+    assert oauth.sign_in(github, identity("eve@other.example"), HOST, link) == (eve, False)
     assert roles(eve) == {"Acme": people.EDITOR, "Other": people.ADMIN}
 
 
@@ -215,9 +216,9 @@ def test_a_person_connects_an_account_with_any_address_and_disconnects_it(
     ada = the("ada@acme.example")
     oauth.connect(ada, github, identity("home@ada.example", verified=False), actor_of(ada))
     oauth.connect(ada, github, identity("home@ada.example", verified=False), actor_of(ada))
-    assert oauth.sign_in(github, identity("home@ada.example", verified=False), HOST) == ada
+    assert oauth.sign_in(github, identity("home@ada.example", verified=False), HOST) == (ada, False)
     first, _, second = oauth.connections(ada)
-    assert (first.label, first.connected, first.emails) == ("GitHub", True, ("home@ada.example",))
+    assert (first.label, first.connected, first.emails) == ("GitHub", True, ())
     assert (second.label, second.connected, second.emails) == ("Single sign-on", False, ())
     assert oauth.disconnect(ada, "github", actor_of(ada)) == "GitHub"
     assert logins() == []
@@ -237,7 +238,7 @@ def test_an_account_of_somebody_else_is_not_connected(world: World, github: Prov
 
 def test_the_last_way_in_is_not_disconnected(world: World, github: Provider) -> None:
     invite(world, "new@acme.example")
-    new = oauth.sign_in(github, identity("new@acme.example"), HOST)
+    new, _ = oauth.sign_in(github, identity("new@acme.example"), HOST)
     with pytest.raises(Conflict, match="only way to log in"):
         oauth.disconnect(new, "github", actor_of(new))
     oauth.connect(new, oauth.provider_named("oidc"), identity(None, False, "7"), actor_of(new))
@@ -250,7 +251,7 @@ def test_a_provider_that_is_not_set_up_or_not_completely_is_no_way_in_but_can_be
     world: World, github: Provider
 ) -> None:
     invite(world, "new@acme.example")
-    new = oauth.sign_in(github, identity("new@acme.example"), HOST)
+    new, _ = oauth.sign_in(github, identity("new@acme.example"), HOST)
     gone = replace(oauth.provider_named("oidc"), issuer="https://former.example")
     oauth.connect(new, gone, identity(None, False, "7"), actor_of(new))
     oauth.connect(new, oauth.provider_named("google"), identity(None, False, "8"), actor_of(new))

@@ -30,6 +30,9 @@ def test_a_rotated_key_lives_on_for_the_overlap_and_both_are_linked(world: World
     )
     left = row_of(old).expires_at - now()
     assert timedelta(hours=23) < left <= timedelta(hours=24)
+    details = db.session.query(AuditEvent).filter_by(action="API_KEY_ROTATE").one().details
+    after = {"expiresAt": row_of(old).expires_at.isoformat()}
+    assert details == {"successor": new["id"], "before": {"expiresAt": None}, "after": after}
     for key in (old, new["key"]):
         assert Api(world.app.test_client(), key).get("/runs").status_code == 200
 

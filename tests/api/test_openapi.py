@@ -48,6 +48,17 @@ def test_a_body_of_yaml_an_optional_body_and_a_limit_are_told(world: World) -> N
             assert "429" in operation["responses"]
 
 
+def test_members_are_accepted_under_the_names_that_the_document_tells_and_no_others(world: World) -> None:
+    api = world.api()
+    assert api.post("/runs", {"project_id": "shop", "branch": "main"}).status_code == 422
+    assert (
+        api.post("/runs", {"projectId": "shop", "branch": "main", "base_url": "no address"}).status_code
+        == 201
+    )
+    assert api.get("/runs?project_id=nowhere").status_code == 200
+    assert api.get("/runs?projectId=nowhere").status_code == 404
+
+
 def test_the_document_needs_no_key_and_is_the_same_from_request_to_request(world: World) -> None:
     client = world.app.test_client()
     assert client.get("/api/openapi.json").json == client.get("/api/openapi.json").json
@@ -61,3 +72,4 @@ def test_the_page_for_people_lists_every_route_without_scripts(world: World) -> 
         assert path in page.text
     assert "<script" not in page.text
     assert "style=" not in page.text
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'self'; ")

@@ -6,11 +6,13 @@ import re
 from collections.abc import Callable
 
 import pytest
+from sqlalchemy import select
 
 from server.access import passwords, people
 from server.access.passwords import CHANGES
 from server.dashboard.browsers import in_words
-from server.models import User
+from server.database import db
+from server.models import AuditEvent, User
 from tests.dashboard.conftest import PASSWORD, Site, Visitor
 
 PATH = "/settings/account"
@@ -88,6 +90,47 @@ def test_one_other_session_is_ended_or_all(site: Site) -> None:
     page = here.page(PATH)
     assert "2 other sessions ended." in page
     assert "/end" not in page
+
+
+def test_what_a_person_does_with_name_and_sessions_is_in_the_audit_log(site: Site) -> None:
+    site.join(site.other, site.viewer, people.VIEWER)
+    here, *_ = (site.visit(site.viewer) for _ in range(4))
+    here.send(f"{PATH}/name", {"name": "Vi Hart"})
+    here.send(f"{PATH}/name", {"name": "Vi Hart"})
+    (ended, *_) = re.findall(r'action="(/settings/account/sessions/\w+/end)"', here.page(PATH))
+    here.send(ended)
+    here.send(f"{PATH}/sessions/end-others", {}, PATH)
+    here.send(f"/organizations/{site.other.id}/switch")
+    here.send(f"/organizations/{site.other.id}/switch")
+    here.client.post("/logout", headers={"X-Request-Id": "abc"})  # no token: refused
+    here.client.environ_base["HTTP_X_REQUEST_ID"] = "abc"
+    answer = here.send("/logout")
+    assert answer.headers["X-Request-Id"] == "abc"
+
+    own, other = events_by(site, site.organization.id), events_by(site, site.other.id)
+    assert [action for action, _ in own] == [
+        *["LOGIN"] * 4, "USER_RENAME", "SESSION_END", "SESSIONS_END_OTHERS", "ORGANIZATION_SWITCH",
+    ]  # fmt: skip
+    assert [action for action, _ in other] == ["USER_RENAME", "ORGANIZATION_SWITCH", "LOGOUT"]
+    details = {action: event.details for action, event in [*own, *other[1:]]}
+    session = details["LOGOUT"]["session"]
+    assert details["USER_RENAME"] == {"before": "vi", "after": "Vi Hart"}
+    assert details["SESSION_END"] == {"session": ended.split("/")[-2], "address": "127.0.0.1"}
+    assert details["SESSIONS_END_OTHERS"] == {"sessionsEnded": 2}
+    assert own[-1][1].details == {"session": session, "before": "Acme"}  # nobody hears of the other one
+    assert other[1][1].details == {"session": session, "after": "Other"}
+    assert all(event.request_id for _, event in [*own[4:], *other])
+    assert other[-1][1].request_id == "abc"
+    assert {event.address for _, event in [*own, *other]} == {"127.0.0.1"}
+
+
+def events_by(site: Site, organization_id: str) -> list[tuple[str, AuditEvent]]:
+    """What an organisation's audit log tells of the Viewer, the newest last."""
+    with site.app.app_context():
+        query = select(AuditEvent).where(
+            AuditEvent.organization_id == organization_id, AuditEvent.actor_id == site.viewer.id
+        )
+        return [(event.action, event) for event in db.session.scalars(query.order_by(AuditEvent.id))]
 
 
 def test_nobody_ends_the_session_of_somebody_else(site: Site) -> None:

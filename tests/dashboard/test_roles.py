@@ -17,6 +17,7 @@ from werkzeug.routing import Rule
 from server.access import invitations, keys, passwords, people
 from server.access.audit import CLI
 from server.access.people import ADMIN, EDITOR, VIEWER
+from server.access.scopes import ROUTES as API_ROUTES
 from server.config import Settings
 from server.dashboard.visitors import ROLES
 from server.database import db
@@ -166,6 +167,16 @@ def test_each_visitor_gets_what_their_role_allows_and_no_more(site: Site, role: 
         if went not in expected(method, endpoint, rule, role):
             wrong.append(f"{method} {address} ({endpoint}): {went}")
     assert wrong == []
+
+
+@pytest.mark.parametrize("role", [VIEWER, EDITOR, ADMIN])
+def test_a_session_of_any_role_is_no_key(site: Site, role: str) -> None:
+    users = {VIEWER: site.viewer, EDITOR: site.editor, ADMIN: site.admin}
+    visitor = site.visit(users[role])
+    for (method, rule), scope in API_ROUTES.items():
+        path = re.sub(r"<any[^>]*>", "actual", rule)
+        if scope is not None:
+            assert visitor.client.open(re.sub(r"<\w+>", "0000", path), method=method).status_code == 401, rule
 
 
 def test_looking_without_a_body_changes_nothing_either(site: Site) -> None:

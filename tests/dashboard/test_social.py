@@ -108,6 +108,22 @@ def test_a_verified_address_opens_the_account_with_it(site: Site, fake: FakeProv
     assert len(fake.authorized["code_challenge"]) == 43
 
 
+def test_who_proves_an_address_first_reads_that_older_ways_into_the_account_are_gone(
+    site: Site, fake: FakeProvider, text_of: Read
+) -> None:
+    before, visitor = site.visit(), site.anonymous()
+    come(visitor)
+    assert "Acme SSO says that ada@acme.example is yours, which nobody had shown" in text_of(
+        visitor.page("/")
+    )
+    assert not is_in(before)
+    assert "Set a password" in text_of(visitor.page("/settings/account"))
+    again = site.anonymous()
+    come(again)
+    assert "nobody had shown" not in again.page("/")
+    assert is_in(visitor)
+
+
 @pytest.mark.parametrize("name", ["oidc", "github"])
 def test_an_unverified_address_opens_nothing(
     site: Site, fake: FakeProvider, name: str, text_of: Read
@@ -578,7 +594,8 @@ def test_the_last_way_in_is_not_disconnected(site: Site, fake: FakeProvider) -> 
 def test_the_part_for_the_account_page_offers_what_can_be_done(
     site: Site, fake: FakeProvider, text_of: Read
 ) -> None:
-    come(site.anonymous())
+    visitor = site.visit()
+    visitor.get(consent(begin(visitor, page="/settings/account")))
     with site.app.test_request_context("/"):
         user = db.session.get_one(User, site.admin.id)
         part = render_template("dashboard/_providers.html", connections=oauth.connections(user))
