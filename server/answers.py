@@ -8,9 +8,11 @@ from __future__ import annotations
 from flask import Response, current_app, make_response, request
 
 from server.config import Settings
+from server.database import db
 from server.images import ImageMissing, open_store
-from server.models import Snapshot
+from server.models import Image, Snapshot
 from server.problems import NotFound
+from server.runs import kept
 
 
 def snapshot_image(snapshot: Snapshot, kind: str) -> Response:
@@ -22,6 +24,10 @@ def snapshot_image(snapshot: Snapshot, kind: str) -> Response:
     }
     name = names[kind]
     if name is None:
+        had_one = kind == "actual" or (kind == "difference" and snapshot.status == "CHANGED")
+        if had_one and kept.image_removed(snapshot):
+            settings: Settings = current_app.extensions["retestr"]
+            raise NotFound("image-removed", kept.why_removed(snapshot.run, settings))
         raise NotFound("image-not-found", f"This snapshot has no {kind} image.")
     return image(name)
 
@@ -32,6 +38,11 @@ def image(name: str) -> Response:
     try:
         png = open_store(settings.storage).get(name)
     except ImageMissing:
+        row = db.session.get(Image, name)
+        if row is not None and row.removed_at is not None:
+            raise NotFound(
+                "image-removed", "Retention removed this image: a newer baseline has taken its place."
+            ) from None
         raise NotFound("image-not-found", "The image is no longer in the store.") from None
     response = make_response(png)
     response.content_type = "image/png"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from importlib.metadata import version
 from typing import Any
 
@@ -10,16 +11,19 @@ from apiflask.exceptions import HTTPError
 from flask import Flask, Request, make_response, request
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import BadRequest, HTTPException
+from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from server import api, dashboard, health
+from server import api, dashboard, health, outages
 from server.access.limits import TooMany
 from server.api import errors
 from server.config import Settings, load
 from server.dashboard import errors as pages
 from server.database import db, give_back, prepare
+from server.outages import Outage
 from server.problems import Problem
+
+log = logging.getLogger("retestr")
 
 
 class _Request(Request):
@@ -118,6 +122,8 @@ def _handle_errors(app: APIFlask) -> None:
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Any:
+        if isinstance(error, InternalServerError) and isinstance(error.original_exception, Exception):
+            return crash(error.original_exception)  # what failed after the view had answered
         if error.response is not None or (error.code or 500) < 400:
             return error.get_response()
         if _wants_json():
@@ -126,10 +132,21 @@ def _handle_errors(app: APIFlask) -> None:
 
     @app.errorhandler(Exception)
     def crash(error: Exception) -> ResponseReturnValue:
+        if (outage := outages.outage(error)) is not None:
+            return _answer_outage(outage, error)
         answer = errors.of_crash(error)
         if _wants_json():
             return answer
         return pages.page(500, "The server failed", "Its log tells why. Trying again later may help.")
+
+
+def _answer_outage(outage: Outage, error: Exception) -> ResponseReturnValue:
+    log.error("%s %s: %s (%s)", request.method, request.path, outage.title, str(error).partition("\n")[0])
+    if _wants_json():
+        return errors.of_outage(outage)
+    answer = make_response(pages.page(outage.status, outage.title, outage.message))
+    answer.headers["Retry-After"] = str(outage.retry_after_s)
+    return answer
 
 
 def _wants_json() -> bool:

@@ -20,9 +20,10 @@ from server.access.audit import CLI
 from server.access.scopes import SCOPES
 from server.config import SettingError, Settings, load, table
 from server.database import db, now
+from server.images import open_store
 from server.models import ApiKey, Organization
 from server.problems import Problem
-from server.runs import projects
+from server.runs import projects, retention
 from server.runs.suite import SuiteError, json_schema, parse
 from server.vision import browser as browsers
 from server.vision.addresses import AddressPolicy
@@ -136,6 +137,45 @@ def doctor_command() -> None:
         fine = fine and check.works
         click.echo(f"{'✔' if check.works else '✘'} {check.name}: {check.finding}")
     sys.exit(0 if fine else 1)
+
+
+@main.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be removed, and remove nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts on one line.")
+def gc(dry_run: bool, as_json: bool) -> None:
+    """Remove images and runs that are past their days, as the server does by itself once a day."""
+    app = _ready()
+    settings: Settings = app.extensions["retestr"]
+    with app.app_context():
+        report = retention.collect(open_store(settings.storage), settings, CLI, dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps({"dryRun": dry_run, **report.as_json()}))
+        return
+    parts = [
+        _counted(report.images, "image"),
+        _counted(report.orphans, "orphaned file"),
+        _counted(report.runs, "run"),
+        _counted(report.expired, "expired row"),
+    ]
+    click.echo(f"{'Would remove' if dry_run else 'Removed'} {', '.join(parts[:-1])} and {parts[-1]}.")
+    click.echo(f"{'That would free' if dry_run else 'Freed'} {_size(report.freed_bytes)}.")
+    if report.strangers:
+        click.echo(
+            f"{_counted(report.strangers, 'file')} in the store that retestr did not make: left alone."
+        )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def _size(size_bytes: int) -> str:
+    size = float(size_bytes)
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} TB"
 
 
 # ------------------------------------------------------------------------------------------- setting up

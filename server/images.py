@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 
 import obstore
+from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
+
+LISTED_AT_ONCE = 1000
+_OURS = re.compile(r"([0-9a-f]{2})/(\1[0-9a-f]{62})\.png")
 
 
 class ImageMissing(LookupError):
     """The store holds no image of that name."""
+
+
+class StoreFailed(OSError):
+    """The store cannot be used at the moment; `errno` is ENOSPC where its disk is full."""
+
+    def __init__(self, error: BaseError) -> None:
+        said = str(error).partition("\n")[0]
+        super().__init__(errno.ENOSPC if f"os error {errno.ENOSPC})" in said else errno.EIO, said)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file that lies in the store. `name` is None where it is none of our images."""
+
+    name: str | None
+    size_bytes: int
+    modified_at: datetime
 
 
 @cache
@@ -23,6 +49,11 @@ def open_store(url: str) -> ImageStore:
     return ImageStore(LocalStore(prefix=url))
 
 
+def name_of(png: bytes) -> str:
+    """An image's name in the store: the SHA-256 of its bytes in hexadecimal."""
+    return hashlib.sha256(png).hexdigest()
+
+
 class ImageStore:
     """Keeps and returns images; writing the same bytes twice keeps them once."""
 
@@ -30,17 +61,45 @@ class ImageStore:
         self._store = store
 
     def put(self, png: bytes) -> str:
-        """Stores an image and returns its name, the SHA-256 of its bytes in hexadecimal."""
-        name = hashlib.sha256(png).hexdigest()
-        obstore.put(self._store, _path(name), png)
+        """Stores an image and returns its name; whole or not at all. Raises `StoreFailed`."""
+        name = name_of(png)
+        try:
+            obstore.put(self._store, _path(name), png)
+        except BaseError as error:
+            raise StoreFailed(error) from error
         return name
 
     def get(self, name: str) -> bytes:
-        """The bytes of an image. Raises `ImageMissing`."""
+        """The bytes of an image. Raises `ImageMissing`, and `StoreFailed`."""
         try:
             return bytes(obstore.get(self._store, _path(name)).bytes())
         except FileNotFoundError:
             raise ImageMissing(f"image {name} is not in the store") from None
+        except BaseError as error:
+            raise StoreFailed(error) from error
+
+    def delete(self, names: Sequence[str]) -> None:
+        """Removes images, on S3 with one request for all; those that are not there are no error."""
+        try:
+            obstore.delete(self._store, [_path(name) for name in names])
+        except FileNotFoundError:  # it stops at the first one that is missing
+            for name in names:
+                self._delete_one(name)
+
+    def _delete_one(self, name: str) -> None:
+        try:
+            obstore.delete(self._store, _path(name))
+        except FileNotFoundError:
+            return
+
+    def files(self) -> Iterator[list[StoredFile]]:
+        """Everything in the store in no order, page by page, so that its size does not matter."""
+        for page in obstore.list(self._store, chunk_size=LISTED_AT_ONCE):
+            yield [
+                StoredFile(ours[2] if ours else None, entry["size"], entry["last_modified"])
+                for entry in page
+                for ours in [_OURS.fullmatch(entry["path"])]
+            ]
 
     def check(self) -> None:
         """Writes, reads and removes a small file; raises what the store raises."""

@@ -268,7 +268,7 @@ class Snapshot(Id, Model):
     ratio: Mapped[float | None]
     regions: Mapped[list[list[int]] | None] = mapped_column(JSON(none_as_null=True))  # [x, y, width, height]
     sentence: Mapped[str | None] = mapped_column(Text)
-    baseline_id: Mapped[str | None] = mapped_column(ForeignKey("baseline.id"))
+    baseline_id: Mapped[str | None] = mapped_column(ForeignKey("baseline.id"), index=True)
     error_kind: Mapped[str | None] = mapped_column(String(20))
     error_message: Mapped[str | None] = mapped_column(Text)
     http_status: Mapped[int | None]
@@ -290,6 +290,7 @@ class Image(Created, Model):
     height: Mapped[int]
     size_bytes: Mapped[int]
     used_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)  # when it was last put into the store
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # an old baseline names it still
 
 
 class Baseline(Id, Created, Model):
@@ -313,7 +314,7 @@ class Baseline(Id, Created, Model):
     height: Mapped[int]
     ignore: Mapped[list[list[int]]] = mapped_column(JSON)
     identity: Mapped[dict[str, str]] = mapped_column(JSON)
-    run_id: Mapped[str] = mapped_column(ForeignKey("run.id"))
+    run_id: Mapped[str] = mapped_column(ForeignKey("run.id"), index=True)
     run_number: Mapped[int]
     commit_sha: Mapped[str | None] = mapped_column(String(255))
     source: Mapped[str] = mapped_column(String(10))  # NEW, APPROVED or CARRIED

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from server.access.limits import TooMany
+from server.outages import Outage
 from server.problems import Conflict, Invalid, NotFound, Problem
 
 log = logging.getLogger("retestr.api")
@@ -44,8 +45,15 @@ def of_problem(problem: Problem) -> ResponseReturnValue:
 
 def of_too_many(error: TooMany) -> ResponseReturnValue:
     """A rate limit; says when to try again."""
-    answer = make_response(shape(429, "too-many-requests", error.message))
+    answer = make_response(shape(429, error.code, error.message))
     answer.headers["Retry-After"] = str(error.retry_after_s)
+    return answer
+
+
+def of_outage(outage: Outage) -> ResponseReturnValue:
+    """A full disk, or a database that is busy or away; says when to try again."""
+    answer = make_response(shape(outage.status, outage.code, outage.message))
+    answer.headers["Retry-After"] = str(outage.retry_after_s)
     return answer
 
 

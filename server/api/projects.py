@@ -56,8 +56,11 @@ def read_project(project_id: str) -> dict[str, Any]:
 @api.input(shapes.ProjectPatch, arg_name="asked")
 @api.output(shapes.ProjectOut)
 def change_project(project_id: str, asked: shapes.ProjectPatch) -> dict[str, Any]:
-    """Change a project's name or default branch"""
-    values = asked.model_dump(exclude_none=True)
+    """Change a project's name, default branch or retention"""
+    values = asked.model_dump(exclude_unset=True)
+    for name in ("name", "default_branch"):  # these cannot be null; the days can, and are the server's then
+        if values.get(name) is None:
+            values.pop(name, None)
     return _json(projects.change(project_named(project_id), g.actor, **values))
 
 
@@ -97,7 +100,10 @@ def replace_suite(project_id: str) -> Response:
 
 
 def _json(project: Project) -> dict[str, Any]:
-    names = ("id", "name", "slug", "default_branch", "created_at", "updated_at")
+    names = (
+        "id", "name", "slug", "default_branch", "created_at", "updated_at", "keep_passing_days",
+        "keep_failing_days", "keep_runs_days",
+    )  # fmt: skip
     return {
         **{name: getattr(project, name) for name in names},
         "has_suite": bool(project.suite),

@@ -100,6 +100,7 @@ Instant = Annotated[
 ]
 PullRequest = Annotated[int, Field(ge=1, le=2**31 - 1), BeforeValidator(_whole)]
 Days = Annotated[int, Field(ge=1, le=3650), BeforeValidator(_whole)]
+KeepDays = Annotated[int, Field(ge=0, le=36_500), BeforeValidator(_whole)]
 Cursor = Annotated[str, StringConstraints(pattern=r"^[0-9a-v]{1,24}$")]
 Position = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,10}$")]
 SuiteText = Annotated[str, StringConstraints(max_length=1_000_000)]

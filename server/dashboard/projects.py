@@ -1,4 +1,4 @@
-"""The list of projects, a project's runs, making a project, and its suite."""
+"""The list of projects, a project's runs, making a project, its suite and its settings."""
 
 from __future__ import annotations
 
@@ -11,9 +11,17 @@ from flask.typing import ResponseReturnValue
 from server.config import Settings
 from server.dashboard import queries
 from server.dashboard.visitors import actor, organization_id
+from server.models import Project
 from server.problems import Problem
 from server.runs import lifecycle, projects
+from server.runs.kept import MOST_DAYS
 
+KEEP = {
+    "keep_passing_days": "Images of passing runs",
+    "keep_failing_days": "Images of failing runs",
+    "keep_runs_days": "Runs and their verdicts",
+}
+WRONG_DAYS = f"Give a whole number of days up to {MOST_DAYS}, or leave it empty."
 EXAMPLE_SUITE = """\
 baseUrl: https://staging.example.com
 viewports:
@@ -31,6 +39,7 @@ def add_to(pages: Blueprint) -> None:
     pages.add_url_rule("/projects/new", view_func=new_project, methods=["GET", "POST"])
     pages.add_url_rule("/projects/<slug>", view_func=show_project)
     pages.add_url_rule("/projects/<slug>/suite", view_func=suite, methods=["GET", "POST"])
+    pages.add_url_rule("/projects/<slug>/settings", view_func=project_settings, methods=["GET", "POST"])
     pages.add_url_rule("/cancel-all", view_func=cancel_all, methods=["GET", "POST"])
 
 
@@ -105,6 +114,22 @@ def suite(slug: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.suite", slug=project.slug), 303)
 
 
+def project_settings(slug: str) -> ResponseReturnValue:
+    """A project's name, default branch and retention, and the form to change them."""
+    project = projects.find(organization_id(), slug)
+    if request.method != "POST":
+        form = {name: getattr(project, name) for name in ("name", "default_branch", *KEEP)}
+        return _settings_form(project, form, {})
+    form = {name: _text(name) for name in ("name", "default_branch", *KEEP)}
+    days = {name: int(form[name]) if form[name] else None for name in KEEP if _is_days(form[name])}
+    wrong = _missing(form) | {name: WRONG_DAYS for name in KEEP if name not in days}
+    if wrong:
+        return _settings_form(project, form, wrong), 422
+    projects.change(project, actor(), name=form["name"], default_branch=form["default_branch"], **days)
+    flash("The settings are saved.", "done")
+    return redirect(url_for("dashboard.project_settings", slug=project.slug), 303)
+
+
 def cancel_all() -> ResponseReturnValue:
     """Asks, and then cancels every unfinished run of the organisation."""
     back = url_for("dashboard.list_projects")
@@ -121,6 +146,24 @@ def cancel_all() -> ResponseReturnValue:
 def _text(name: str) -> str:
     text = request.form.get(name, "").replace("\r\n", "\n")
     return text if name == "suite" else text.strip()
+
+
+def _is_days(text: str) -> bool:
+    return not text or (text.isascii() and text.isdigit() and int(text[:6]) <= MOST_DAYS)
+
+
+def _settings_form(project: Project, form: Mapping[str, Any], wrong: Mapping[str, str]) -> str:
+    settings: Settings = current_app.extensions["retestr"]
+    defaults = {name: getattr(settings, name) for name in KEEP}
+    return render_template(
+        "dashboard/project_settings.html",
+        project=project,
+        form=form,
+        wrong=wrong,
+        keep=KEEP,
+        defaults=defaults,
+        most_days=MOST_DAYS,
+    )
 
 
 def _missing(form: Mapping[str, str]) -> dict[str, str]:

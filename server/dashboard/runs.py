@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from server.config import Settings
 from server.dashboard import marks, queries, reviewing
 from server.dashboard.visitors import actor, organization_id
 from server.models import Run
-from server.runs import lifecycle, review
+from server.runs import kept, lifecycle, review
 
 DECISIONS = {"approve": "APPROVED", "reject": "REJECTED"}
 
@@ -71,6 +72,11 @@ def review_run(run_id: str, decision: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.show_run", run_id=run_id), 303)
 
 
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["retestr"]
+    return settings
+
+
 def _review(run: Run) -> dict[str, Any]:
     show = request.args.get("show", "all")
     selected = reviewing.selected_of(run, request.args.get("snapshot", ""), show)
@@ -86,6 +92,7 @@ def _review(run: Run) -> dict[str, Any]:
         "filters": reviewing.FILTERS,
         "selected": selected,
         "images": reviewing.sizes(selected) if selected else {},
+        "removed": kept.why_removed(run, _settings()) if selected and kept.image_removed(selected) else None,
         "reviewable": review.REVIEWABLE,
         "unfinished": lifecycle.UNFINISHED,
     }

@@ -143,7 +143,7 @@ def sweep() -> bool:
     False where another process has just done it.
     """
     with writing() as session:
-        if not _due(session, "sweep", SWEEP_EVERY_S):
+        if not due(session, "sweep", SWEEP_EVERY_S):
             return False
         expired = session.scalars(
             select(Chunk)
@@ -222,7 +222,8 @@ def _blame(session: Session, chunk: Chunk) -> None:
         lifecycle.record(chunk.owner, culprit, outcome)
 
 
-def _due(session: Session, name: str, every_s: float) -> bool:
+def due(session: Session, name: str, every_s: float) -> bool:
+    """Whether periodic work is due, and this process the one to do it: a conditional UPDATE of one row decides."""
     mine = update(Schedule).where(Schedule.name == name, Schedule.due_s <= clock_s())
     if execute(session, mine.values(due_s=clock_s() + every_s)):
         return True

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from server.database import db
-from server.images import ImageStore
+from server.images import ImageStore, name_of
 from server.models import Baseline, Image, Run, Snapshot
-from server.runs import baselines
+from server.runs import baselines, retention
 from server.runs.lifecycle import Outcome
 from server.runs.suite import Shot
 from server.vision import page as vision
@@ -131,7 +131,11 @@ def _sentence(difference: Difference | None, image: vision.Image) -> str | None:
 
 
 def _stored(store: ImageStore, png: bytes, width: int, height: int) -> Image:
-    return Image(sha256=store.put(png), width=width, height=height, size_bytes=len(png))
+    """Reserves an image and then stores it, in this order (`runs.retention`)."""
+    image = Image(sha256=name_of(png), width=width, height=height, size_bytes=len(png))
+    retention.reserve(image)
+    store.put(png)
+    return image
 
 
 def _size(png: bytes) -> tuple[int, int]:

@@ -75,7 +75,7 @@ def create(
 
 
 def change(project: Project, actor: Actor, **values: Any) -> Project:
-    """Changes `name`, `default_branch` or `suite`; the audit log keeps what was before and after.
+    """Changes `name`, `default_branch`, `suite` or the days of retention; the audit log keeps what was before and after.
 
     Raises `Invalid` for a suite that cannot be used; then nothing is stored.
     """

@@ -13,6 +13,7 @@ from server.database import now, writing
 from server.models import Run, Snapshot
 from server.problems import Conflict
 from server.runs import baselines, lifecycle
+from server.runs.kept import image_removed
 
 REVIEWABLE = ("CHANGED", "NEW")
 
@@ -31,6 +32,11 @@ def review_snapshot(snapshot: Snapshot, decision: str, actor: Actor, reason: str
             )
         if snapshot.review == decision:
             return snapshot
+        if image_removed(snapshot):
+            raise Conflict(
+                "image-removed",
+                "This snapshot's image was removed by retention; trigger a new run and review that one.",
+            )
         if snapshot.review == "APPROVED":
             raise Conflict(
                 "already-reviewed",
@@ -50,6 +56,7 @@ def review_run(run: Run, decision: str, actor: Actor, reason: str | None = None)
                 Snapshot.run_id == run.id,
                 Snapshot.status.in_(REVIEWABLE),
                 Snapshot.review == "UNREVIEWED",
+                Snapshot.image.is_not(None),  # else retention has removed it
             )
             .order_by(Snapshot.position)
             .with_for_update()

@@ -21,7 +21,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from server.config import Settings
 from server.database import writing
 from server.images import ImageMissing, open_store
-from server.runs import claims, judge, lifecycle
+from server.runs import claims, judge, lifecycle, retention
 from server.runs.claims import Claim
 from server.runs.judge import Job
 from server.runs.lifecycle import Outcome
@@ -37,6 +37,7 @@ LANES = 2
 """Chunks worked at the same time, so that the last pages of one do not leave the browser idle."""
 IDLE_S = 0.25
 WATCH_S = 0.5
+HOUSEKEEPING_S = 60.0
 RETRY_PAUSE_S = 1.0
 """Before the second attempt at a page; before each further one it is twice as long."""
 DRAIN_S = 20.0
@@ -74,11 +75,13 @@ class Worker:
         heartbeat = threading.Thread(target=self._heartbeat, args=(beating,), daemon=True)
         heartbeat.start()
         watch = asyncio.create_task(self._watch())
+        housekeeping = asyncio.create_task(self._keep_house())
         try:
             yield
         finally:
             await self._give_back()
             watch.cancel()
+            housekeeping.cancel()
             beating.set()
             await self._close_browser()
 
@@ -139,6 +142,15 @@ class Worker:
                         self._working[claim.chunk_id][1].cancel()
             except Exception:
                 log.exception("looking after the claims failed; trying again")
+
+    async def _keep_house(self) -> None:
+        """Has the daily retention done, where no other process does it."""
+        while True:
+            await asyncio.sleep(HOUSEKEEPING_S)
+            try:
+                await self._db(retention.daily, self._store, self._settings)
+            except Exception:
+                log.exception("retention failed; trying again tomorrow")
 
     def _heartbeat(self, stopped: threading.Event) -> None:
         """Renews the leases from a thread of its own, so that a slow page cannot stop it."""

@@ -23,6 +23,29 @@ def test_a_project_is_made_read_changed_and_deleted(world: World) -> None:
     assert actions[:3] == ["PROJECT_DELETE", "PROJECT_UPDATE", "PROJECT_CREATE"]
 
 
+def test_a_projects_retention_is_set_and_left_to_the_server_again(world: World) -> None:
+    api = world.api()
+    names = ("keepPassingDays", "keepFailingDays", "keepRunsDays")
+
+    def shown() -> list[int | None]:
+        project = api.get("/projects/shop").json
+        return [project[name] for name in names]
+
+    assert shown() == [None, None, None]
+    for body, days in (
+        ({"keepPassingDays": 3, "keepFailingDays": 0}, [3, 0, None]),
+        ({"keepRunsDays": 90}, [3, 0, 90]),
+        ({"keepPassingDays": None, "name": None}, [None, 0, 90]),
+    ):
+        assert api.call("PATCH", "/projects/shop", json=body).status_code == 200
+        assert shown() == days
+    event = api.get("/audit-logs").json["items"][0]
+    assert event["metadata"] == {"before": {"keep_passing_days": 3}, "after": {"keep_passing_days": None}}
+    for wrong in (-1, 1.5, "7", True, 36_501):
+        assert api.call("PATCH", "/projects/shop", json={"keepRunsDays": wrong}).status_code == 422
+    assert shown() == [None, 0, 90]
+
+
 def test_a_taken_slug_is_409(world: World) -> None:
     assert world.api().post("/projects", {"name": "shop"}).status_code == 409
 

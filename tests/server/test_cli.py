@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -87,6 +88,26 @@ def test_what_cannot_be_done_is_told_in_a_line_and_not_a_traceback(
     assert done.exit_code in (1, 2)
     assert says in done.output
     assert "Traceback" not in done.output
+
+
+def test_gc_tells_what_would_go_and_then_removes_it(ready: Terminal, tmp_path: Path) -> None:
+    image = tmp_path / "data" / "images" / "ab" / f"ab{'0' * 62}.png"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"x" * 1500)
+    (image.parent / "notes.txt").write_text("not ours")
+    assert ready.json("gc", "--dry-run")["orphans"] == 0  # it is younger than a day
+    os.utime(image, (0, 0))
+    would = ready.run("gc", "--dry-run").stdout
+    assert (
+        "Would remove 0 images, 1 orphaned file, 0 runs and 0 expired rows.\nThat would free 1.5 kB." in would
+    )
+    assert "1 file in the store that retestr did not make: left alone." in would
+    assert image.exists()
+    told = ready.json("gc")
+    assert told == {
+        "dryRun": False, "images": 0, "orphans": 1, "runs": 0, "expired": 0, "freedBytes": 1500, "strangers": 1,
+    }  # fmt: skip
+    assert not image.exists()
 
 
 def test_a_setting_that_cannot_be_used_is_told_in_a_line(terminal: Terminal) -> None:
