@@ -167,7 +167,8 @@ class Run(Id, Created, Model):
         UniqueConstraint("project_id", "number"),
         Index("run_by_project", "project_id", "id"),
         Index("run_by_organization", "organization_id", "id"),
-        Index("run_by_status", "organization_id", "status"),
+        Index("run_by_status", "organization_id", "status", "id"),
+        Index("run_by_branch", "organization_id", "branch", "id"),
         Index("run_unfinished", "status", "id"),
     )
     organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id"))
@@ -180,7 +181,6 @@ class Run(Id, Created, Model):
     pull_request: Mapped[int | None]
     workflow_url: Mapped[str | None] = mapped_column(String(2000))
     actor: Mapped[str | None] = mapped_column(String(200))
-    suite: Mapped[str] = mapped_column(Text)
     on_default_branch: Mapped[bool]
     triggered_by: Mapped[str] = mapped_column(String(200))
     status: Mapped[str] = mapped_column(String(10), default="PENDING")

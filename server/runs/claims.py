@@ -67,10 +67,10 @@ def claim(owner: str) -> Claim | None:
 
 def _most_deserving(session: Session) -> Chunk | None:
     """An open chunk, locked. Projects first, so that the index leads to the chunk however many there are."""
-    has_work = select(Chunk.id).join(Run).where(*OPEN, Chunk.project_id == Project.id).exists()
-    for project_id in session.scalars(
-        select(Project.id).where(has_work).order_by(Project.claimed_at_s)
-    ).all():
+    # A scalar subquery, not EXISTS: PostgreSQL makes that a join over all chunks and runs.
+    work = select(Chunk.id).join(Run).where(*OPEN, Chunk.project_id == Project.id).limit(1).scalar_subquery()
+    with_work = select(Project.id).where(work.is_not(None)).order_by(Project.claimed_at_s)
+    for project_id in session.scalars(with_work).all():
         chunk = session.scalars(
             select(Chunk)
             .join(Run)
@@ -165,7 +165,7 @@ def sweep() -> bool:
     return True
 
 
-CLOSED_AT_ONCE = 1000
+CLOSED_IN_ALL, CLOSED_AT_ONCE = 100_000, 1000
 LATE_AT_ONCE = 100
 """Runs that one sweep ends, so that nobody waits long for it; the next one goes on."""
 
@@ -200,11 +200,13 @@ def _close_chunks() -> None:
         select(Chunk.id)
         .join(Run)
         .where(Chunk.done.is_(False), Chunk.owner.is_(None), Run.status.not_in(UNFINISHED))
-        .limit(CLOSED_AT_ONCE)
+        .limit(CLOSED_IN_ALL)
     )
-    while found := db.session.scalars(leftover).all():
+    found = db.session.scalars(leftover).all()
+    for start in range(0, len(found), CLOSED_AT_ONCE):
         with writing() as session:
-            execute(session, update(Chunk).where(Chunk.id.in_(found)).values(done=True))
+            batch = found[start : start + CLOSED_AT_ONCE]
+            execute(session, update(Chunk).where(Chunk.id.in_(batch)).values(done=True))
 
 
 def _blame(session: Session, chunk: Chunk) -> None:

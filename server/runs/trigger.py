@@ -101,7 +101,6 @@ def _make(
             pull_request=asked.pull_request,
             workflow_url=asked.workflow_url,
             actor=asked.actor,
-            suite=asked.suite or project.suite,
             on_default_branch=asked.branch == project.default_branch,
             triggered_by=actor.name,
             total=len(shots),
@@ -220,5 +219,6 @@ def _add_snapshots(session: Session, run: Run, shots: Sequence[Shot]) -> None:
                     "shot": shot.to_json(),
                 }
             )
-    session.execute(insert(Chunk), chunks)
-    session.execute(insert(Snapshot), rows)
+    # Past the ORM, which makes a run of 10,000 snapshots notably slower.
+    session.connection().execute(insert(Chunk), chunks)
+    session.connection().execute(insert(Snapshot), rows)
