@@ -67,15 +67,17 @@ def claim(owner: str) -> Claim | None:
 
 def _most_deserving(session: Session) -> Chunk | None:
     """An open chunk, locked. Projects first, so that the index leads to the chunk however many there are."""
-    # A scalar subquery, not EXISTS: PostgreSQL makes that a join over all chunks and runs.
-    work = select(Chunk.id).join(Run).where(*OPEN, Chunk.project_id == Project.id).limit(1).scalar_subquery()
-    with_work = select(Project.id).where(work.is_not(None)).order_by(Project.claimed_at_s)
+    order = Chunk.priority, Chunk.run_id, Chunk.position
+    work = select(Chunk.id).join(Run).where(*OPEN, Chunk.project_id == Project.id)
+    # Ordered like the index and no EXISTS, or PostgreSQL reads all chunks and runs.
+    first = work.order_by(*order).limit(1).scalar_subquery()
+    with_work = select(Project.id).where(first.is_not(None)).order_by(Project.claimed_at_s)
     for project_id in session.scalars(with_work).all():
         chunk = session.scalars(
             select(Chunk)
             .join(Run)
             .where(*OPEN, Chunk.project_id == project_id)
-            .order_by(Chunk.priority, Chunk.run_id, Chunk.position)
+            .order_by(*order)
             .limit(1)
             .with_for_update(of=Chunk, skip_locked=True)
             .execution_options(populate_existing=True)
