@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check-all serve bench lint format lock clean
+.PHONY: help setup demo test faults check-all serve bench lint format lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -26,6 +26,9 @@ lint: $(READY)  ## ruff, mypy, import-linter
 
 test: $(READY) lint  ## the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+faults: $(READY)  ## kill processes of a server for 30 rounds; RETESTR_FAULT_SEED=N plays them again
+	@RETESTR_LONG=1 $(BIN)/python -m pytest -s tests/e2e/test_faults.py
 
 check-all: test  ## the suite and the slow proofs
 	@scripts/check-all

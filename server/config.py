@@ -6,8 +6,10 @@ names. Nothing else in the project reads the environment.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -114,13 +116,14 @@ class Settings:
         if self.secret_key:
             return self.secret_key
         path = self.data / "secret"
-        self.data.mkdir(parents=True, exist_ok=True)
-        try:
-            handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            return path.read_text().strip()
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_hex(32))
+        if not path.exists():
+            self.data.mkdir(parents=True, exist_ok=True)
+            # Whole or not at all, whoever else is just making it, and if the disk is full.
+            with tempfile.NamedTemporaryFile("w", dir=self.data, prefix="secret-") as file:
+                file.write(secrets.token_hex(32))
+                file.flush()
+                with contextlib.suppress(FileExistsError):
+                    os.link(file.name, path)
         return path.read_text().strip()
 
 

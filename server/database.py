@@ -107,6 +107,7 @@ def prepare(engine: Engine) -> None:
             "journal_mode=WAL",
             "synchronous=NORMAL",
             "foreign_keys=ON",
+            "recursive_triggers=ON",  # or REPLACE would delete past the audit log's trigger
         ):
             connection.execute(f"PRAGMA {pragma}")
 

@@ -5,6 +5,7 @@ there is no broker (with one it is `server.celery_app`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import secrets
@@ -20,6 +21,7 @@ from server.vision import browser
 from server.vision.addresses import AddressPolicy
 from server.vision.capture import Browser
 from server.vision.page import CaptureError
+from server.vision.upstream import Upstream
 
 DEFAULT_PORTS = {
     "postgresql": 5432,
@@ -27,23 +29,33 @@ DEFAULT_PORTS = {
     "redis": 6379,
     "rediss": 6379,
     "amqp": 5672,
+    "http": 80,
     "https": 443,
 }
+STORE_ENDPOINTS = ("AWS_ENDPOINT", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3")
+"""Where the store reads its address from, of which `s3://bucket` says nothing."""
 
 
 def main() -> None:
-    """Works until SIGTERM or SIGINT, then drains."""
+    """Works until SIGTERM or SIGINT, then drains; when its supervisor is gone, it gives back its work and ends."""
     logging.basicConfig(level=logging.INFO, format="worker: %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    lifeline.hold_on()
-    asyncio.run(_run())
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_run())
 
 
 async def _run() -> None:
-    stopping = asyncio.Event()
+    loop, stopping = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    await make_worker().run(stopping)
+        loop.add_signal_handler(number, stopping.set)
+    work = asyncio.ensure_future(make_worker().run(stopping))
+
+    def stop_at_once() -> None:
+        stopping.set()  # or what is given back would be claimed again
+        work.cancel()
+
+    lifeline.hold_on(lambda: loop.call_soon_threadsafe(stop_at_once))
+    await work
 
 
 def make_worker() -> Worker:
@@ -61,14 +73,20 @@ def open_browser(settings: Settings) -> Browser:
             "browser-missing", f"There is no browser on the worker's machine. {browser.install_hint()}"
         )
     policy = AddressPolicy(settings.capture_allow, never_captured(settings))
-    return Browser(path, policy=policy, pages_at_once=settings.pages_at_once or 2 * (os.cpu_count() or 1))
+    return Browser(
+        path,
+        policy=policy,
+        upstream=Upstream.parse(settings.capture_proxy),
+        pages_at_once=settings.pages_at_once or 2 * (os.cpu_count() or 1),
+    )
 
 
 def never_captured(settings: Settings) -> tuple[tuple[str, int], ...]:
-    """Host and port of the server itself, its database, broker and store: closed to every page."""
+    """Host and port of the server itself, its database, broker, store and proxy: closed to every page."""
     own = [settings.public_url, os.environ.get("RETESTR_LISTENS", "")]
+    near = [settings.database_url, settings.broker_url, settings.storage_url, settings.capture_proxy]
     found = set()
-    for url in (*own, settings.database_url, settings.broker_url, settings.storage_url):
+    for url in (*own, *near, *(os.environ.get(name, "") for name in STORE_ENDPOINTS)):
         parts = urlsplit(url)
         port = parts.port or DEFAULT_PORTS.get(parts.scheme.partition("+")[0])
         if parts.hostname and port:

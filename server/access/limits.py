@@ -26,6 +26,10 @@ class Limit:
     window_s: float
 
 
+OPEN = Limit("open-route", 600, 60)
+"""Requests of one address that need neither key nor session."""
+
+
 @dataclass(frozen=True)
 class Allowance:
     """What is left of a limit: `remaining` events, until `reset_s` seconds have passed."""
@@ -72,6 +76,16 @@ def hit(limit: Limit, who: str) -> Allowance:
         if count == 1:
             session.execute(delete(LimitWindow).where(LimitWindow.ends_s < clock_s() - 86_400))
     return Allowance(limit.count, limit.count - count, max(1, math.ceil(left_s)))
+
+
+def visit(address: str) -> None:
+    """Counts a request that needs neither key nor session. Raises `TooMany`; who is refused costs no write."""
+    left = look(OPEN, address)
+    if left.remaining > 0:
+        left = hit(OPEN, address)
+        if not left.exceeded:
+            return
+    raise TooMany(f"Too many requests from this address; try again in {left.reset_s} s.", left.reset_s)
 
 
 def look(limit: Limit, who: str) -> Allowance:

@@ -239,7 +239,12 @@ def _keep_an_admin(session: Session, organization_id: str) -> None:
 
 
 def log_in(user: User, address: str, user_agent: str, organization_id: str | None = None) -> str | None:
-    """Starts a session and returns the token for its cookie; None for one who belongs to no organisation."""
+    """Starts a session and returns the token for its cookie; None for one who belongs to no organisation.
+
+    Raises `Conflict` where the password has been changed since the person was read: what has just ended their
+    sessions shall end this one too.
+    """
+    checked = user.password_hash
     chosen = select(Membership).where(Membership.user_id == user.id).order_by(Membership.created_at)
     if organization_id is not None:
         chosen = chosen.where(Membership.organization_id == organization_id)
@@ -248,6 +253,9 @@ def log_in(user: User, address: str, user_agent: str, organization_id: str | Non
         return None
     token = tokens.new()
     with writing() as session:
+        present = session.get(User, user.id, populate_existing=True, with_for_update=True)
+        if present is None or present.password_hash != checked:
+            raise Conflict("password-changed", "The password has just been changed; log in again.")
         session.execute(delete(LoginSession).where(LoginSession.expires_at < now()))
         login = LoginSession(
             token_hash=tokens.digest(token),

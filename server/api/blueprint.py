@@ -28,6 +28,7 @@ def authenticate() -> None:
     route = request.method.replace("HEAD", "GET"), str(request.url_rule)
     scope = ROUTES[route]
     if scope is None:
+        limits.visit(request.remote_addr or "")
         return
     holder = _holder()
     g.holder = holder
@@ -106,6 +107,7 @@ def count_usage(response: Response) -> Response:
         response.headers["RateLimit-Limit"] = str(allowance.limit)
         response.headers["RateLimit-Remaining"] = str(max(0, allowance.remaining))
         response.headers["RateLimit-Reset"] = str(allowance.reset_s)
+    response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["X-Request-Id"] = g.get("request_id", "")
     response.headers.setdefault("Cache-Control", "no-store")
     return response

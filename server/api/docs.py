@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from flask import Blueprint, Response, current_app, render_template
+from flask import Blueprint, Response, current_app, render_template, request
 from markupsafe import Markup, escape
 
+from server.access import limits
 from server.access.scopes import SCOPES
 from server.api.openapi import resource_of
 
@@ -25,6 +26,13 @@ def read_docs() -> str:
     return render_template(
         "api_docs.html", spec=spec, groups=_groups(spec), scopes=SCOPES, with_code=_with_code
     )
+
+
+@pages.before_app_request
+def slow_down() -> None:
+    """The page and the document itself are open to everybody, as often as such requests may be made."""
+    if request.endpoint in ("docs.read_docs", "openapi.spec"):
+        limits.visit(request.remote_addr or "")
 
 
 @pages.after_request

@@ -6,6 +6,7 @@ in the database's time; results are accepted only from the owner (`lifecycle.rec
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -94,13 +95,16 @@ def _take_turn(session: Session, project_id: str) -> None:
         execute(session, update(Project).where(Project.id == project_id).values(claimed_at_s=clock_s()))
 
 
-def renew(owner: str) -> int:
-    """Prolongs all of an owner's leases; returns how many it holds."""
+def renew(owner: str, chunk_ids: Sequence[str]) -> int:
+    """Prolongs an owner's leases of the chunks that it works on; returns how many of them it still holds.
+
+    It may have others without knowing, where the database failed while it claimed them: those shall expire.
+    """
     with writing() as session:
         return execute(
             session,
             update(Chunk)
-            .where(Chunk.owner == owner, Chunk.done.is_(False))
+            .where(Chunk.id.in_(chunk_ids), Chunk.owner == owner, Chunk.done.is_(False))
             .values(lease_until_s=clock_s() + LEASE_S),
         )
 

@@ -71,6 +71,7 @@ def _decide(
     session: Session, snapshots: Sequence[Snapshot], decision: str, actor: Actor, reason: str | None
 ) -> None:
     for snapshot in snapshots:
+        before = snapshot.review
         snapshot.review, snapshot.review_reason = decision, reason
         snapshot.reviewed_by, snapshot.reviewed_at = actor.name, now()
         run = session.get_one(Run, snapshot.run_id)
@@ -84,6 +85,8 @@ def _decide(
             runId=run.id,
             branch=run.branch,
             reason=reason,
+            before={"review": before},
+            after={"review": decision},
         )
     session.flush()
     for run_id in {snapshot.run_id for snapshot in snapshots}:

@@ -36,6 +36,8 @@ R = TypeVar("R")
 LANES = 2
 """Chunks worked at the same time, so that the last pages of one do not leave the browser idle."""
 IDLE_S = 0.25
+AWAY_PAUSE_S = 2.0
+"""After a chunk that failed: the database or the disk may need a while."""
 WATCH_S = 0.5
 HOUSEKEEPING_S = 60.0
 RETRY_PAUSE_S = 1.0
@@ -99,11 +101,18 @@ class Worker:
                 task.cancel()
                 raise
         finally:
-            try:
-                await self._db(claims.finish, self._owner, claim)
-            finally:
-                del self._working[claim.chunk_id]
+            await self._finish(claim)
+            del self._working[claim.chunk_id]
         return True
+
+    async def _finish(self, claim: Claim) -> None:
+        """Closes a chunk or gives it back: once the database takes it, for until then nobody else can have it."""
+        while True:
+            try:
+                return await self._db(claims.finish, self._owner, claim)
+            except SQLAlchemyError as error:
+                log.error("a chunk cannot be given back, trying again: %s", error)
+                await asyncio.sleep(AWAY_PAUSE_S)
 
     async def _give_back(self) -> None:
         for _, task in self._working.values():
@@ -119,12 +128,13 @@ class Worker:
         while not stopping.is_set():
             try:
                 worked = await self.work_once()
+                pause_s = 0.0 if worked else IDLE_S
             except Exception:
                 log.exception("a chunk was given back")
-                worked = False
-            if not worked:
+                pause_s = AWAY_PAUSE_S
+            if pause_s:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stopping.wait(), IDLE_S)
+                    await asyncio.wait_for(stopping.wait(), pause_s)
 
     async def _watch(self) -> None:
         """Stops at the browser what was cancelled or taken away; sweeps now and then."""
@@ -157,7 +167,7 @@ class Worker:
         while not stopped.wait(claims.HEARTBEAT_S):
             try:
                 with self._app.app_context():
-                    claims.renew(self._owner)
+                    claims.renew(self._owner, list(self._working))
             except Exception:
                 log.exception("a heartbeat failed; trying again")
 

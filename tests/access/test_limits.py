@@ -96,3 +96,18 @@ def test_a_right_password_forgives_the_wrong_ones_before_it(world: World) -> Non
         assert passwords.check("ada@acme.example", "correct horse battery", "10.0.0.1") is not None
         with writing() as session:
             session.query(LimitWindow).filter(LimitWindow.name.like("login-address:%")).delete()
+
+
+def test_what_is_open_to_everybody_is_limited_by_address(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "OPEN", Limit("open-route", 3, 60))
+    client = world.app.test_client()
+    assert [client.get(path).status_code for path in ("/api/openapi.json", "/login", "/login")] == [200] * 3
+    refused = client.get("/login")
+    assert (refused.status_code, int(refused.headers["Retry-After"]) <= 60) == (429, True)
+    assert client.get("/api/openapi.json").json["error"]["code"] == "too-many-requests"
+    elsewhere = {"REMOTE_ADDR": "192.0.2.1"}
+    assert client.get("/login", environ_overrides=elsewhere).status_code == 200
+    assert client.get("/healthz").status_code == 200
+    assert world.api().get("/projects").status_code == 200

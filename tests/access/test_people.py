@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from sqlalchemy import update
 
 from server.access import passwords, people
 from server.database import db, writing
 from server.models import LoginSession, Membership, User
-from server.problems import Invalid
+from server.problems import Conflict, Invalid
 from tests.conftest import World
 
 
@@ -57,3 +58,12 @@ def test_a_lowered_role_counts_from_the_next_request_on(world: World) -> None:
     with writing() as session:
         session.query(Membership).filter_by(user_id=user.id).delete()
     assert people.visitor(token) is None
+
+
+def test_a_log_in_checked_before_the_password_changed_makes_no_session(world: World) -> None:
+    user = passwords.check("ada@acme.example", "correct horse battery", "127.0.0.1")
+    with db.engine.begin() as elsewhere:
+        elsewhere.execute(update(User).where(User.id == user.id).values(password_hash="another"))
+    with pytest.raises(Conflict, match="just been changed"):
+        people.log_in(user, "127.0.0.1", "a browser")
+    assert db.session.query(LoginSession).count() == 0

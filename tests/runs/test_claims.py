@@ -98,7 +98,7 @@ def test_a_chunk_given_back_is_claimed_again_with_what_is_left(world: World) -> 
 def test_a_renewed_lease_is_not_swept(world: World) -> None:
     begin(world)
     claim = claims.claim("a")
-    assert claims.renew("a") == 1
+    assert claims.renew("a", [claim.chunk_id]) == 1
     claims.sweep()
     assert claims.still_wanted("a", [claim]) == {claim.chunk_id}
 

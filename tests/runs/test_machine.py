@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
+    initialize,
     invariant,
     precondition,
     rule,
@@ -84,6 +85,14 @@ class Life(RuleBasedStateMachine):
     def worker(self) -> Worker:
         return Worker(f"worker-{next(self.names)}")
 
+    @initialize(runs=st.integers(0, 3))
+    def begin_with_changes_to_review(self, runs: int) -> None:
+        """Runs that wait for a review, which may then come in any order."""
+        for number in range(runs):
+            self.trigger(project=0, branch="main", tests=1, key=None)
+            self.claim(which=0)
+            self.complete(which=0, status="CHANGED", colour="abc"[number])
+
     # ---------------------------------------------------------------------------------------- what happens
 
     @precondition(lambda self: len(self.unfinished()) < 6)
@@ -127,7 +136,7 @@ class Life(RuleBasedStateMachine):
     @rule(which=numbers)
     def renew(self, which: int) -> None:
         worker = self.workers[which % len(self.workers)]
-        assert claims.renew(worker.name) == len(worker.holds)
+        assert claims.renew(worker.name, list(worker.holds)) == len(worker.holds)
 
     @precondition(lambda self: self.held())
     @rule(which=numbers, snapshot=numbers)
