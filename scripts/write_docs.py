@@ -43,6 +43,9 @@ EXAMPLES = {
     "key list": "retestr key list --organization Acme",
     "key revoke": "retestr key revoke 0c9v2k7q1m5t8d3b6f4h1j2n",
     "key rotate": "retestr key rotate 0c9v2k7q1m5t8d3b6f4h1j2n --overlap-hours 48",
+    "secret set": "retestr secret set --organization Acme --project shop --name PASSWORD --origin https://staging.example.com < password.txt",
+    "secret list": "retestr secret list --organization Acme --project shop",
+    "secret delete": "retestr secret delete --organization Acme --project shop --name PASSWORD",
     "suite schema": "retestr suite schema > retestr.schema.json",
     "suite check": "retestr suite check retestr.yml",
 }

@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 from apiflask import APIFlask
+from flask import current_app
 
 from server import create_app, doctor, migrations, supervisor
 from server.access import keys, people, usage
@@ -23,10 +24,11 @@ from server.database import db, now
 from server.images import open_store
 from server.models import ApiKey, Organization
 from server.problems import Problem
-from server.runs import projects, retention
+from server.runs import projects, retention, secrets
 from server.runs.suite import SuiteError, json_schema, parse
 from server.vision import browser as browsers
 from server.vision.addresses import AddressPolicy
+from server.vision.upstream import Upstream
 
 
 class _Command(click.Group):
@@ -59,6 +61,10 @@ def _ready() -> APIFlask:
         AddressPolicy(settings.capture_allow)
     except ValueError as error:
         raise SettingError(f"RETESTR_CAPTURE_ALLOW cannot be used: {error}") from None
+    try:
+        Upstream.parse(settings.capture_proxy)
+    except ValueError as error:
+        raise SettingError(f"RETESTR_CAPTURE_PROXY cannot be used: {error}") from None
     settings.data.mkdir(parents=True, exist_ok=True)
     app = create_app(settings)
     with app.app_context():
@@ -297,6 +303,56 @@ def key_rotate(key_id: str, overlap_hours: float, as_json: bool) -> None:
             click.echo(json.dumps({"keyId": row.id, "key": secret}))
         else:
             click.echo(f"{secret}\nKeep it now: nobody can read it again.")
+
+
+@main.group()
+def secret() -> None:
+    """Secrets of a project: what its suite uses as ${{ secrets.NAME }}."""
+
+
+@secret.command("set")
+@click.option("--organization", required=True, help="Name or ID of the organisation.")
+@click.option("--project", "project_name", required=True, help="ID or slug of the project.")
+@click.option("--name", required=True, help="Name of the secret: letters, digits and _.")
+@click.option(
+    "--origin",
+    "origins",
+    multiple=True,
+    required=True,
+    help="Where it may be sent, such as https://x.example.",
+)
+def secret_set(organization: str, project_name: str, name: str, origins: tuple[str, ...]) -> None:
+    """Store or replace a secret, read from standard input, without the line end after it."""
+    with _ready().app_context():
+        found = projects.find(_organization(organization).id, project_name)
+        if sys.stdin.isatty():
+            value = click.prompt("Value", hide_input=True)
+        else:
+            value = sys.stdin.read().removesuffix("\n").removesuffix("\r")
+        settings = current_app.extensions["retestr"]
+        row = secrets.put(found, name, value, origins, CLI, settings)
+        click.echo(f"{row.name} is stored; it may be sent to {', '.join(row.origins)}.")
+
+
+@secret.command("list")
+@click.option("--organization", required=True, help="Name or ID of the organisation.")
+@click.option("--project", "project_name", required=True, help="ID or slug of the project.")
+def secret_list(organization: str, project_name: str) -> None:
+    """List a project's secrets: name, when it was stored, where it may be sent."""
+    with _ready().app_context():
+        for row in secrets.listed(projects.find(_organization(organization).id, project_name)):
+            click.echo(f"{row.name}  {row.updated_at:%Y-%m-%d %H:%M:%S}  {' '.join(row.origins)}")
+
+
+@secret.command("delete")
+@click.option("--organization", required=True, help="Name or ID of the organisation.")
+@click.option("--project", "project_name", required=True, help="ID or slug of the project.")
+@click.option("--name", required=True, help="Name of the secret.")
+def secret_delete(organization: str, project_name: str, name: str) -> None:
+    """Delete a secret: suites that use it are refused from now on."""
+    with _ready().app_context():
+        secrets.remove(projects.find(_organization(organization).id, project_name), name, CLI)
+        click.echo(f"{name} is deleted.")
 
 
 # ------------------------------------------------------------------------------------------- suites

@@ -47,6 +47,11 @@ class Settings:
     capture_allow: tuple[str, ...] = _setting(
         (), "Private hosts, `host:port` or networks that pages may be captured from, separated by commas."
     )
+    capture_proxy: str = _setting(
+        "",
+        "Proxy through which pages are captured, `http://user:password@host:port` or `socks5://…`; empty: none.",
+        secret=True,
+    )
     browser: str = _setting("", "Path of the Chromium to use; empty: the first one found.")
     web_processes: int = _setting(2, "Web server processes.")
     web_threads: int = _setting(8, "Threads of each web server process.")

@@ -159,6 +159,18 @@ class Project(Id, Created, Model):
     keep_runs_days: Mapped[int | None]
 
 
+class ProjectSecret(Model):
+    """A secret of a project: nonce and ciphertext (`runs.secrets`), and the origins that it may be sent to."""
+
+    __tablename__ = "project_secret"
+    project_id: Mapped[str] = mapped_column(ForeignKey("project.id"), primary_key=True)
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    sealed: Mapped[bytes]
+    origins: Mapped[list[str]] = mapped_column(JSON)
+    created_by: Mapped[str] = mapped_column(String(254))
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+
+
 class Run(Id, Created, Model):
     """One execution of a suite. `number` counts within the project: a later trigger, a higher number."""
 
@@ -185,6 +197,7 @@ class Run(Id, Created, Model):
     triggered_by: Mapped[str] = mapped_column(String(200))
     status: Mapped[str] = mapped_column(String(10), default="PENDING")
     message: Mapped[str | None] = mapped_column(Text)
+    notice: Mapped[str | None] = mapped_column(Text)  # what one should know before one looks at the changes
     started_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     images_removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # by retention
@@ -272,6 +285,7 @@ class Snapshot(Id, Model):
     error_kind: Mapped[str | None] = mapped_column(String(20))
     error_message: Mapped[str | None] = mapped_column(Text)
     http_status: Mapped[int | None]
+    evidence: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
     seconds: Mapped[float | None]
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     reviewed_by: Mapped[str | None] = mapped_column(String(200))

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from flask import Flask
 
-from server.api import audit_logs, baselines, docs, keys, openapi, projects, runs, snapshots
+from server.api import audit_logs, baselines, docs, keys, openapi, projects, runs, secrets, snapshots
 from server.api.blueprint import api
 
-RESOURCES = (runs, snapshots, projects, baselines, keys, audit_logs)  # importing them adds their routes
+RESOURCES = (
+    runs,
+    snapshots,
+    projects,
+    secrets,
+    baselines,
+    keys,
+    audit_logs,
+)  # importing them adds their routes
 
 
 def register(app: Flask) -> None:

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from server.access.scopes import ROUTES
 from server.api.texts import NO_NUL
+from server.runs import secrets
 
 ERROR = {
     "type": "object",
@@ -208,6 +209,8 @@ def _tell_as_text(parameter: dict[str, Any]) -> None:
         del schema["default"]
     if (parameter["in"], parameter["name"]) == ("path", "kind"):
         schema["enum"] = ["actual", "baseline", "difference"]
+    elif (parameter["in"], parameter["name"]) == ("path", "name"):
+        schema["pattern"] = f"^{secrets.NAME.pattern}$"
     elif (
         parameter["in"] == "query"
         and schema.get("type") == "string"

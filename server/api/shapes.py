@@ -10,6 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from server.access.scopes import SCOPES
 from server.api.texts import (
+    NO_NUL,
     Branch,
     Cursor,
     Days,
@@ -20,6 +21,7 @@ from server.api.texts import (
     OptionalBranch,
     OptionalName,
     OptionalUrl,
+    Origin,
     Position,
     PullRequest,
     Reference,
@@ -114,6 +116,9 @@ class RunOut(Shape):
     actor: str | None
     status: RunStatus
     message: str | None = Field(description="The verdict in one sentence, once there is one.")
+    notice: str | None = Field(
+        description="What to know before looking at changes: another browser drew the baselines."
+    )
     url: str = Field(description="The run's page in the dashboard.")
     created_at: datetime
     started_at: datetime | None
@@ -199,6 +204,38 @@ class SnapshotOut(Shape):
     seconds: float | None
 
 
+class Redirect(Shape):
+    """A redirect of the page itself."""
+
+    status: int
+    from_: str = Field(alias="from")
+    to: str
+
+
+class FailedRequest(Shape):
+    """A request of the page that failed, or was answered with 400 or above."""
+
+    url: str
+    reason: str
+
+
+class Evidence(Shape):
+    """What the browser reported meanwhile: at most 50 of a kind, at most 500 characters each; addresses have no query."""
+
+    http_status: int | None
+    redirects: list[Redirect]
+    failed_requests: list[FailedRequest]
+    console_errors: list[str]
+    page_errors: list[str] = Field(description="Exceptions that the page's scripts did not catch.")
+    timing_ms: dict[str, int] = Field(description="How long `navigation`, `settling` and `shots` took.")
+
+
+class SnapshotDetail(SnapshotOut):
+    """One test in one viewport of a run, and what the browser reported of it."""
+
+    evidence: Evidence | None = Field(description="Null where nothing was captured.")
+
+
 class SnapshotPage(Page[SnapshotOut]):
     """One page of a list."""
 
@@ -260,6 +297,35 @@ class ProjectOut(Shape):
 
 class ProjectPage(Page[ProjectOut]):
     """One page of a list."""
+
+
+class SecretIn(Asked):
+    """A secret to store."""
+
+    value: str = Field(
+        min_length=4, max_length=10_000, pattern=NO_NUL, description="What nobody can read again."
+    )
+    origins: list[Origin] = Field(
+        min_length=1,
+        max_length=20,
+        description="Where it may be sent: scheme, host and port.",
+        examples=[["https://staging.example.com"]],
+    )
+
+
+class SecretOut(Shape):
+    """A secret as it is listed: never its value."""
+
+    name: str
+    origins: list[str]
+    created_by: str
+    updated_at: datetime
+
+
+class SecretList(Shape):
+    """All secrets of a project."""
+
+    items: list[SecretOut]
 
 
 class BaselineOut(Shape):

@@ -15,10 +15,11 @@ from server.runs import review
 
 
 @api.get("/snapshots/<snapshot_id>")
-@api.output(shapes.SnapshotOut)
+@api.output(shapes.SnapshotDetail)
 def read_snapshot(snapshot_id: str) -> dict[str, Any]:
-    """Read a snapshot"""
-    return snapshot_json(snapshot_named(snapshot_id))
+    """Read a snapshot, with what the browser reported while it was captured"""
+    snapshot = snapshot_named(snapshot_id)
+    return {**snapshot_json(snapshot), "evidence": snapshot.evidence}
 
 
 @api.get("/snapshots/<snapshot_id>/<any(actual, baseline, difference):kind>.png")

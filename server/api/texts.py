@@ -18,6 +18,8 @@ _BLANKS = (
 PLAIN = rf"^[^\x00-\x1f\x7f]*[^{_BLANKS}][^\x00-\x1f\x7f]*$"
 HTTP = r"^https?://[^\x00-\x1f\x7f]*$"
 NO_NUL = r"^[^\x00]*$"  # PostgreSQL keeps no NUL in a text
+_PORT = "([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
+ORIGIN = rf"^https?://([A-Za-z0-9][A-Za-z0-9.-]*|\[::1\])(:{_PORT})?/?$"
 _RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:)(\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)", re.IGNORECASE)
 
 
@@ -85,6 +87,7 @@ def _length(most: int) -> StringConstraints:
 Name = Annotated[str, _length(200), AfterValidator(_plain), _schema(PLAIN, 200)]
 Branch = Annotated[str, _length(255), AfterValidator(_plain), _schema(PLAIN, 255)]
 Url = Annotated[str, _length(2000), AfterValidator(_http)]
+Origin = Annotated[str, StringConstraints(max_length=300, pattern=ORIGIN), _schema(ORIGIN, 300)]
 OptionalName = Annotated[Name | None, BeforeValidator(_or_none), _schema(PLAIN, 200, or_none=True)]
 OptionalBranch = Annotated[Branch | None, BeforeValidator(_or_none), _schema(PLAIN, 255, or_none=True)]
 OptionalUrl = Annotated[Url | None, BeforeValidator(_or_none), _schema(HTTP, 2000, or_none=True)]

@@ -22,6 +22,7 @@ from server.dashboard import (
     passwords,
     projects,
     runs,
+    secrets,
     snapshots,
     social,
 )
@@ -38,6 +39,7 @@ PAGES = (
     passwords,
     invitations,
     projects,
+    secrets,
     runs,
     snapshots,
     members,

@@ -13,7 +13,7 @@ from server.dashboard import queries
 from server.dashboard.visitors import actor, organization_id
 from server.models import Project
 from server.problems import Problem
-from server.runs import lifecycle, projects
+from server.runs import lifecycle, projects, secrets
 from server.runs.kept import MOST_DAYS
 
 KEEP = {
@@ -118,8 +118,7 @@ def project_settings(slug: str) -> ResponseReturnValue:
     """A project's name, default branch and retention, and the form to change them."""
     project = projects.find(organization_id(), slug)
     if request.method != "POST":
-        form = {name: getattr(project, name) for name in ("name", "default_branch", *KEEP)}
-        return _settings_form(project, form, {})
+        return settings_page(project)
     form = {name: _text(name) for name in ("name", "default_branch", *KEEP)}
     days = {name: int(form[name]) if form[name] else None for name in KEEP if _is_days(form[name])}
     wrong = _missing(form) | {name: WRONG_DAYS for name in KEEP if name not in days}
@@ -128,6 +127,12 @@ def project_settings(slug: str) -> ResponseReturnValue:
     projects.change(project, actor(), name=form["name"], default_branch=form["default_branch"], **days)
     flash("The settings are saved.", "done")
     return redirect(url_for("dashboard.project_settings", slug=project.slug), 303)
+
+
+def settings_page(project: Project, secret: Mapping[str, str] | None = None) -> str:
+    """A project's settings as they are; `secret` is what was sent to store one, and what is wrong with it."""
+    form = {name: getattr(project, name) for name in ("name", "default_branch", *KEEP)}
+    return _settings_form(project, form, {}, secret)
 
 
 def cancel_all() -> ResponseReturnValue:
@@ -152,7 +157,12 @@ def _is_days(text: str) -> bool:
     return not text or (text.isascii() and text.isdigit() and int(text[:6]) <= MOST_DAYS)
 
 
-def _settings_form(project: Project, form: Mapping[str, Any], wrong: Mapping[str, str]) -> str:
+def _settings_form(
+    project: Project,
+    form: Mapping[str, Any],
+    wrong: Mapping[str, str],
+    secret: Mapping[str, str] | None = None,
+) -> str:
     settings: Settings = current_app.extensions["retestr"]
     defaults = {name: getattr(settings, name) for name in KEEP}
     return render_template(
@@ -163,6 +173,8 @@ def _settings_form(project: Project, form: Mapping[str, Any], wrong: Mapping[str
         keep=KEEP,
         defaults=defaults,
         most_days=MOST_DAYS,
+        secrets=secrets.listed(project),
+        secret=secret or {},
     )
 
 

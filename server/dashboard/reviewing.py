@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select
-from sqlalchemy.orm import contains_eager, joinedload
+from sqlalchemy.orm import contains_eager, joinedload, undefer
 
 from server.database import db
 from server.models import Image, Run, Snapshot
@@ -131,7 +131,8 @@ def selected_of(run: Run, snapshot_id: str, show: str) -> Snapshot | None:
 
     Raises `NotFound` for one that the run does not have.
     """
-    query = select(Snapshot).options(joinedload(Snapshot.baseline)).where(Snapshot.run_id == run.id)
+    whole = joinedload(Snapshot.baseline), undefer(Snapshot.evidence)
+    query = select(Snapshot).options(*whole).where(Snapshot.run_id == run.id)
     if not snapshot_id:
         return db.session.scalar(
             query.where(Snapshot.id.in_(_shown(run, show))).order_by(RANK, Snapshot.position).limit(1)

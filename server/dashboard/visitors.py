@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from flask import Response, g, make_response, redirect, request, session, url_for
 
-from server.access import people
+from server.access import limits, people
 from server.access.audit import Actor
 from server.access.people import ADMIN, EDITOR, VIEWER, Visitor
 from server.problems import Problem
@@ -37,6 +37,8 @@ ROLES: dict[tuple[str, str], str | None] = {
     ("POST", "suite"): EDITOR,
     ("GET", "project_settings"): EDITOR,
     ("POST", "project_settings"): EDITOR,
+    ("POST", "store_secret"): ADMIN,
+    ("POST", "delete_secret"): ADMIN,
     ("GET", "cancel_all"): EDITOR,
     ("POST", "cancel_all"): EDITOR,
     ("GET", "show_run"): VIEWER,
@@ -91,6 +93,8 @@ def let_in() -> Response | None:
     recognise()
     role = role_needed(request.method, request.endpoint or "")
     if role is None:
+        if g.visitor is None:
+            limits.visit(request.remote_addr or "")
         return None
     if g.visitor is not None:
         needs(role)

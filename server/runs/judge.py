@@ -22,8 +22,10 @@ class Job:
     """One snapshot to capture, with the hashes of the images that it passes with at once."""
 
     snapshot_id: str
+    run_id: str
     shot: Shot
     known: frozenset[str]
+    project_id: str
 
 
 def jobs(snapshot_ids: tuple[str, ...]) -> list[Job]:
@@ -32,7 +34,9 @@ def jobs(snapshot_ids: tuple[str, ...]) -> list[Job]:
     for snapshot_id in snapshot_ids:
         snapshot = db.session.get_one(Snapshot, snapshot_id)
         known = frozenset(baseline.image for baseline in baselines.candidates(snapshot.run, snapshot))
-        found.append(Job(snapshot_id, Shot.from_json(snapshot.shot), known))
+        found.append(
+            Job(snapshot_id, snapshot.run_id, Shot.from_json(snapshot.shot), known, snapshot.project_id)
+        )
     return found
 
 
@@ -67,6 +71,7 @@ def judge(
             sentence=_sentence(difference if changed else None, image),
             http_status=image.http_status,
             seconds=image.seconds,
+            evidence=image.evidence,
         )
 
     if not candidates:

@@ -26,7 +26,7 @@ from server.access import audit
 from server.access.audit import SYSTEM, Actor
 from server.database import add_if_new, now, writing
 from server.models import Chunk, Image, Run, Snapshot
-from server.runs import baselines
+from server.runs import baselines, identity
 
 UNFINISHED = ("PENDING", "RUNNING")
 
@@ -50,6 +50,7 @@ class Outcome:
     error_message: str | None = None
     http_status: int | None = None
     seconds: float | None = None
+    evidence: dict[str, Any] | None = None
     attempts: int = 1
     flaky: bool = False  # passed, but not at the first attempt
     again: bool = False  # another attempt may show otherwise
@@ -126,6 +127,7 @@ def record(owner: str, snapshot_id: str, outcome: Outcome) -> bool:
                 error_message=outcome.error_message,
                 http_status=outcome.http_status,
                 seconds=outcome.seconds,
+                evidence=outcome.evidence,
                 attempts=outcome.attempts,
                 flaky=outcome.flaky,
                 finished_at=now(),
@@ -135,6 +137,8 @@ def record(owner: str, snapshot_id: str, outcome: Outcome) -> bool:
             return False
         snapshot = session.get_one(Snapshot, snapshot_id, populate_existing=True)
         _settle(session, run, snapshot, outcome)
+        if run.notice is None and snapshot.baseline is not None:
+            run.notice = identity.difference(outcome.identity, snapshot.baseline.identity)
         column = outcome.status.lower()
         run.done += 1
         setattr(run, column, getattr(run, column) + 1)

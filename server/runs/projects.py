@@ -6,12 +6,12 @@ import re
 import unicodedata
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 
 from server.access import audit
 from server.access.audit import Actor
 from server.database import db, now, writing
-from server.models import Baseline, Chunk, Idempotency, Project, Run, Snapshot
+from server.models import Baseline, Chunk, Idempotency, Project, ProjectSecret, Run, Snapshot
 from server.problems import Conflict, Invalid, NotFound
 from server.runs.lifecycle import UNFINISHED
 from server.runs.suite import Suite, SuiteError, parse
@@ -112,13 +112,16 @@ def remove(project: Project, actor: Actor) -> None:
                 "project-busy", f"Run {busy} is not finished; cancel it first, then delete the project."
             )
         runs = select(Run.id).where(Run.project_id == project.id)
+        count = session.scalar(select(func.count()).select_from(runs.subquery()))
         session.execute(delete(Snapshot).where(Snapshot.project_id == project.id))
         session.execute(delete(Baseline).where(Baseline.project_id == project.id))
         session.execute(delete(Chunk).where(Chunk.project_id == project.id))
         session.execute(delete(Idempotency).where(Idempotency.run_id.in_(runs)))
         session.execute(delete(Run).where(Run.project_id == project.id))
+        session.execute(delete(ProjectSecret).where(ProjectSecret.project_id == project.id))
         session.execute(delete(Project).where(Project.id == project.id))
-        audit.record(project.organization_id, actor, "PROJECT_DELETE", ("project", project.id, project.slug))
+        about = ("project", project.id, project.slug)
+        audit.record(project.organization_id, actor, "PROJECT_DELETE", about, name=project.name, runs=count)
 
 
 def slug_of(name: str) -> str:

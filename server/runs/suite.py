@@ -20,7 +20,6 @@ from server.runs.suite_parts import (
     IgnoredBox,
     IgnoredElements,
     Ignoreds,
-    Part,
     PressedKey,
     SuiteStep,
     TypedText,
@@ -29,6 +28,17 @@ from server.runs.suite_parts import (
     Waits,
 )
 from server.runs.suite_problems import Grammar, Wrong, problems_of, reading_order, suggestion
+from server.runs.suite_visitor import (
+    BasicAuth,
+    MaskedBox,
+    MaskedElements,
+    Shared,
+    Stabilize,
+    SuiteCookie,
+    SuiteLogin,
+    misplaced_secrets,
+    wrong_names,
+)
 from server.runs.suite_yaml import Problem, SuiteError, read, shorten
 from server.vision.page import Box, Page
 
@@ -40,7 +50,7 @@ MAX_SHOTS = 20_000
 MAX_EXPANDED_BYTES = 64 * 1024 * 1024
 
 
-class Test(Part):
+class Test(Shared):
     """A page, what is done there, and how it is compared."""
 
     __test__ = False  # for pytest, which takes classes of this name for its own
@@ -84,7 +94,7 @@ class Test(Part):
 _DESKTOP = Viewport(name="desktop", width=1280, height=800)
 
 
-class Suite(Part):
+class Suite(Shared):
     """The pages of a site that retestr watches, and how it looks at them."""
 
     base_url: values.BaseUrl | None = Field(
@@ -163,9 +173,11 @@ class Suite(Part):
         boxes = [
             Box(part.x, part.y, part.width, part.height) for part in ignored if isinstance(part, IgnoredBox)
         ]
+        shared = test.over(self)
+        login_url = self._url(shared.login.path, test) if isinstance(shared.login, SuiteLogin) else None
         for viewport in self.viewports_of(test):
             page = Page(
-                url=self._url(test),
+                url=self._url(test.path, test),
                 width=viewport.width,
                 height=viewport.height,
                 scale=viewport.device_scale_factor,
@@ -176,19 +188,24 @@ class Suite(Part):
                 ignore_selectors=tuple(dict.fromkeys(selectors)),
                 ignore_boxes=tuple(dict.fromkeys(boxes)),
                 status=test.status,
+                stabilize=shared.stabilizers(),
+                mask=shared.masks(),
+                hide=tuple(dict.fromkeys(shared.hide)),
+                css=shared.css or "",
+                visitor=shared.visitor(viewport, login_url),
             )
             threshold = self.threshold if test.threshold is None else test.threshold
             ratio = self.max_diff_ratio if test.max_diff_ratio is None else test.max_diff_ratio
             retries = self.retries if test.retries is None else test.retries
             yield Shot(test.name, viewport, page, threshold, ratio, retries)
 
-    def _url(self, test: Test) -> str:
-        if not test.path.startswith("/"):
-            return test.path
+    def _url(self, path: str, test: Test) -> str:
+        if not path.startswith("/"):
+            return path
         if self.base_url is None:
             message = f'baseUrl is missing: the test "{test.name}" has only a path; name it in the suite or with the run'
             raise SuiteError([Problem(1, 1, "baseUrl", message)])
-        return self.base_url + test.path
+        return self.base_url + path
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +234,8 @@ _GRAMMAR = Grammar(
     root=Suite,
     below={
         "tests": [Test], "viewports": [Viewport], "ignore": [IgnoredElements, IgnoredBox], "steps": [*ACTIONS.values()],
-        "fill": [TypedText], "press": [PressedKey],
+        "fill": [TypedText], "press": [PressedKey], "mask": [MaskedElements, MaskedBox], "cookies": [SuiteCookie],
+        "basicAuth": [BasicAuth], "login": [SuiteLogin], "stabilize": [Stabilize], "headers": [], "localStorage": [],
     },
 )  # fmt: skip
 
@@ -285,9 +303,12 @@ def _contradictions(data: object) -> Iterator[Wrong]:
     suite = data if isinstance(data, dict) else {}
     yield from _repeated(("viewports",), suite.get("viewports"))
     yield from _repeated(("tests",), suite.get("tests"))
+    yield from misplaced_secrets((), data)
+    yield from wrong_names((), suite)
     viewports = suite.get("viewports", [_DESKTOP.name])
     known = [_name(viewport) for viewport in viewports] if isinstance(viewports, list) else []
     for at, test in enumerate(suite["tests"] if isinstance(suite.get("tests"), list) else []):
+        yield from wrong_names(("tests", at), test)
         choices = test.get("viewports") if isinstance(test, dict) else None
         path = ("tests", at, "viewports")
         yield from _repeated(path, choices)

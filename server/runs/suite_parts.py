@@ -1,10 +1,11 @@
 """The smaller parts of a suite: viewports, what is ignored, what is waited for, and the steps of a test."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 from pydantic.alias_generators import to_camel
 
+from server.runs import devices
 from server.runs import suite_values as values
 from server.vision.page import Step
 
@@ -16,12 +17,34 @@ class Part(BaseModel):
 class Viewport(Part):
     """The window that a page is seen through."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "required": ["name"],
+            "anyOf": [{"required": ["device"]}, {"required": ["width", "height"]}],
+        }
+    )
     name: values.ViewportName = Field(description="What the viewport is called.", examples=["phone"])
     width: values.ViewportEdge = Field(description="Width in CSS pixels.", examples=[390])
     height: values.ViewportEdge = Field(description="Height in CSS pixels.", examples=[844])
     device_scale_factor: values.Scale = Field(
         1.0, description="Image pixels per CSS pixel; phones have 2 or 3."
     )
+    device: values.DeviceName | None = Field(
+        None,
+        description="A device that Playwright knows: its width, height, scale, user agent and touch.",
+        examples=["iPhone 15"],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_device(cls, data: Any) -> Any:
+        """Fills in what the device says and the viewport does not."""
+        if not isinstance(data, dict) or not isinstance(data.get("device"), str):
+            return data
+        name = data["device"].strip()
+        device = devices.known()[devices.named(name) or devices.closest(name)]
+        told = {"width": device["width"], "height": device["height"], "deviceScaleFactor": device["scale"]}
+        return {**told, **data}
 
 
 class IgnoredElements(Part):
@@ -53,7 +76,7 @@ class PressedKey(Part):
     key: values.KeyName = Field(description="The key, such as Enter or Control+A.", examples=["Enter"])
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
     """Which branch of a union a value is for; in angle brackets, so that it is no key of a suite."""
     return "<mapping>" if isinstance(value, dict | BaseModel) else "<scalar>"
 
@@ -61,7 +84,7 @@ def _kind(value: object) -> str:
 def _ignored_kind(value: object) -> str:
     if isinstance(value, IgnoredElements) or (isinstance(value, dict) and "selector" in value):
         return "<elements>"
-    return _kind(value)
+    return kind_of(value)
 
 
 def _action(value: object) -> str | None:
@@ -78,11 +101,11 @@ Ignored = Annotated[
 ]
 Key = Annotated[
     Annotated[values.KeyName, Tag("<scalar>")] | Annotated[PressedKey, Tag("<mapping>")],
-    Discriminator(_kind),
+    Discriminator(kind_of),
 ]
 ViewportChoice = Annotated[
     Annotated[values.ViewportName, Tag("<scalar>")] | Annotated[Viewport, Tag("<mapping>")],
-    Discriminator(_kind),
+    Discriminator(kind_of),
 ]
 Ignoreds = Annotated[
     tuple[Ignored, ...],

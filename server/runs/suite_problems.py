@@ -44,9 +44,9 @@ class Grammar:
         """Every key that is known in the mapping at `path`, with an example or None."""
         names = [key for key in path if isinstance(key, str)]
         models = self.below.get(names[-1], ()) if names else (self.root,)
-        fields = {
-            field.alias or name: field for model in models for name, field in model.model_fields.items()
-        }
+        named = [(model, name, field) for model in models for name, field in model.model_fields.items()]
+        named.sort(key=lambda one: one[1] not in one[0].__annotations__)  # what models share comes last
+        fields = {field.alias or name: field for _, name, field in named}
         return {key: (field.examples or [None])[0] for key, field in fields.items()}
 
 
@@ -110,6 +110,8 @@ def _message(error: ErrorDetails, path: Path, known: Mapping[str, Any]) -> str:
             return f'{label} must be one of {keys}, such as click: "#buy", got {got}'
         case "tuple_type":
             return f'{label} must be a list (each entry on a line that starts with "- "), got {got}'
+        case "dict_type":
+            return f"{label} must be a mapping of names and values, got {got}"
         case "model_type" if not path and got == "nothing":
             return 'the suite is empty; the least is tests: [{"name": "Home", "path": "/"}]'
         case "model_type":

@@ -4,14 +4,18 @@ Every type takes a scalar as suite_yaml.py reads it (`Plain` without quotes, `st
 value itself. A wrong one raises a pydantic error of type "must", whose message completes "… must be".
 """
 
+import difflib
 import re
+import zoneinfo
 from collections.abc import Callable
-from typing import Annotated, Any
+from functools import cache
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from server.runs import devices
 from server.runs.suite_yaml import Plain, shorten
 
 MAX_WAIT_MS = 30_000
@@ -20,6 +24,12 @@ MAX_RETRIES = 5
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[-+]?([0-9]{1,18}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110, section 5.6.2
+_LOCALE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
+_DOMAIN = r"^\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
+_HOST_PATTERN = r"^[A-Za-z0-9_.*-]+$"
+_CSS_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))", re.DOTALL)
+_LOADS = re.compile(r"@import|\bsrc\s*\(|image-set\s*\(|\burl\s*\((?!\s*[\"']?data:)", re.IGNORECASE)
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NOTHING = {"", "~", "null", "Null", "NULL"}
 
@@ -148,6 +158,81 @@ def _path(value: object) -> str:
     return path
 
 
+def _one_of(*options: str) -> Callable[[object], str]:
+    def check(value: object) -> str:
+        if not isinstance(value, str) or value.strip() not in options:
+            raise must(f"{', '.join(options[:-1])} or {options[-1]}")
+        return value.strip()
+
+    return check
+
+
+def _like(pattern: str, most: int, expected: str) -> Callable[[object], str]:
+    """Text on one line that a pattern matches as a whole."""
+    allowed = re.compile(pattern)
+
+    def check(value: object) -> str:
+        text = value.strip() if isinstance(value, str) else None
+        if text is None or len(text) > most or _CONTROL.search(text) or not allowed.fullmatch(text):
+            raise must(expected)
+        return str(text)
+
+    return check
+
+
+def _color(value: object) -> str:
+    if shown(value) == "nothing":
+        raise must('a colour (quotes keep YAML from reading # as a comment: "#ff69b4")')
+    return _like("#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", 7, "a colour such as #ff69b4")(value)
+
+
+def _six_digits(color: str) -> str:
+    return color.lower() if len(color) == 7 else "#" + "".join(digit * 2 for digit in color[1:].lower())
+
+
+@cache
+def _zones() -> frozenset[str]:
+    """The names of the IANA database; none where the machine has no copy of it."""
+    return frozenset(zoneinfo.available_timezones())
+
+
+def _time_zone(value: object) -> str:
+    name = value.strip() if isinstance(value, str) else ""
+    if _zones() and name not in _zones():
+        close = difflib.get_close_matches(name[:60], _zones(), n=1, cutoff=0.5)
+        raise must(f"a time zone of the IANA database such as Europe/Zurich{_closest(close)}")
+    return _like(r"[A-Za-z0-9_+/-]+", 60, "a time zone of the IANA database such as Europe/Zurich")(name)
+
+
+def _device(value: object) -> str:
+    name = value.strip() if isinstance(value, str) else ""
+    if (known := devices.named(name)) is None:
+        raise must(f"the name of a device that Playwright knows{_closest([devices.closest(name)])}")
+    return known
+
+
+def _closest(names: list[str]) -> str:
+    return f' (closest: "{names[0]}")' if names else ""
+
+
+_css_text = _text("CSS", 20_000, lines=True)
+
+
+def _css(value: object) -> str:
+    """CSS that loads nothing: it could tell another host what stands in the page (`input[value^=a]`)."""
+    css = _css_text(value)
+    plain = _CSS_ESCAPE.sub(lambda found: chr(int(found[1], 16) % 0x110000) if found[1] else found[2], css)
+    if _LOADS.search(plain):
+        raise must("CSS that loads nothing: no @import, and url() for data: alone")
+    return css
+
+
+def _no(value: object) -> bool:
+    if value is False or (isinstance(value, Plain) and _TRUTH.get(value.lower()) is False):
+        return False
+    raise must("a mapping with path and steps, or false")
+
+
 def one_or_list(value: object) -> Any:
     return value if isinstance(value, list | tuple) else [value]
 
@@ -174,6 +259,56 @@ TypedText = Annotated[str, Field(max_length=10_000), BeforeValidator(_text("text
 Selector = Annotated[str, Field(min_length=1, max_length=1000), BeforeValidator(_selector)]
 BaseUrl = Annotated[str, Field(pattern="^https?://"), BeforeValidator(_base_url)]
 PagePath = Annotated[str, Field(pattern="^(/|https?://)", max_length=2000), BeforeValidator(_path)]
+
+Color = Annotated[
+    str,
+    Field(pattern="^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$"),
+    BeforeValidator(_color),
+    AfterValidator(_six_digits),
+]
+ColorScheme = Annotated[
+    Literal["light", "dark", "no-preference"], BeforeValidator(_one_of("light", "dark", "no-preference"))
+]
+Locale = Annotated[
+    str,
+    Field(pattern=_LOCALE),
+    BeforeValidator(_like(_LOCALE, 35, "a language as browsers write it, such as en-US or de-CH")),
+]
+TimeZone = Annotated[str, Field(min_length=1, max_length=60), BeforeValidator(_time_zone)]
+DeviceName = Annotated[str, Field(min_length=1, max_length=60), BeforeValidator(_device)]
+HostPattern = Annotated[
+    str,
+    Field(pattern=_HOST_PATTERN, max_length=253),
+    BeforeValidator(
+        _like(_HOST_PATTERN, 253, "a host such as ads.example or *.ads.example, without scheme and port")
+    ),
+    AfterValidator(str.lower),
+]
+Css = Annotated[str, Field(min_length=1, max_length=20_000), BeforeValidator(_css)]
+HeaderValue = Annotated[str, Field(max_length=8000), BeforeValidator(_text("text", 8000, 0))]
+StorageValue = Annotated[
+    str, Field(max_length=100_000), BeforeValidator(_text("text", 100_000, 0, lines=True))
+]
+Credential = Annotated[str, Field(min_length=1, max_length=500), BeforeValidator(_text("text", 500))]
+CookieName = Annotated[
+    str, Field(pattern=_NAME), BeforeValidator(_like(_NAME, 200, "a cookie's name, without spaces and = ; ,"))
+]
+CookieValue = Annotated[
+    str,
+    Field(max_length=4000, pattern="^[^;]*$"),
+    BeforeValidator(_like("^[^;]*$", 4000, "text of at most 4000 characters on one line without ;")),
+]
+Domain = Annotated[
+    str,
+    Field(pattern=_DOMAIN, max_length=253),
+    BeforeValidator(_like(_DOMAIN, 253, "a host such as example.com, without scheme and port")),
+]
+CookiePath = Annotated[
+    str,
+    Field(pattern="^/[^;]*$", max_length=500),
+    BeforeValidator(_like("^/[^;]*$", 500, "a path that starts with /")),
+]
+No = Annotated[Literal[False], BeforeValidator(_no)]
 
 _Milliseconds = Annotated[int, Field(ge=0, le=MAX_WAIT_MS)]
 _Css = Annotated[str, Field(min_length=1, max_length=1000)]

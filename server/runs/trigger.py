@@ -21,7 +21,7 @@ from server.access.limits import TooMany
 from server.database import now, writing
 from server.models import Chunk, Idempotency, Project, Run, Snapshot, new_id
 from server.problems import Conflict, Invalid
-from server.runs import dispatch
+from server.runs import dispatch, secrets
 from server.runs.lifecycle import UNFINISHED
 from server.runs.projects import read_suite
 from server.runs.suite import Shot, SuiteError
@@ -56,10 +56,11 @@ def trigger(
 ) -> tuple[Run, bool]:
     """Makes a run with all its snapshots, PENDING; returns it, and True where the key had made it before.
 
-    Raises `Invalid` where the suite cannot be used or selects nothing, `Conflict` where the idempotency key came
+    Raises `Invalid` where the suite cannot be used, selects nothing or needs a secret that is not there, `Conflict` where the idempotency key came
     with another request within 48 hours, and `TooMany` where the organisation has `max_unfinished` runs already.
     """
     shots = _shots(project, asked, max_snapshots)
+    secrets.check(project, shots)
     try:
         run, again = _make(project, asked, actor, shots, idempotency_key, max_unfinished)
     except IntegrityError:  # the same idempotency key at the same moment; the other one was first

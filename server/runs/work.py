@@ -11,6 +11,7 @@ import contextlib
 import logging
 import threading
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, replace
 from typing import ParamSpec, TypeVar
@@ -21,13 +22,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from server.config import Settings
 from server.database import writing
 from server.images import ImageMissing, open_store
-from server.runs import claims, judge, lifecycle, retention
+from server.runs import claims, judge, lifecycle, retention, secrets
 from server.runs.claims import Claim
 from server.runs.judge import Job
 from server.runs.lifecycle import Outcome
+from server.vision import memory
 from server.vision.capture import Browser, Session
 from server.vision.compare import ImageError
 from server.vision.page import CaptureError
+from server.vision.secrets import Secrets
 
 log = logging.getLogger("retestr.worker")
 P = ParamSpec("P")
@@ -44,6 +47,9 @@ RETRY_PAUSE_S = 1.0
 """Before the second attempt at a page; before each further one it is twice as long."""
 DRAIN_S = 20.0
 GIVE_BACK_S = 5.0
+MOST_PAGES = 2000
+MOST_KEPT_BYTES = 1024**3
+"""After so many pages, or when it has kept so much memory beside its pages, the browser is started anew."""
 INTERNAL = "retestr itself failed on this page; the worker's log tells why. Please report it."
 
 
@@ -61,6 +67,10 @@ class Worker:
         self._store = open_store(self._settings.storage)
         self._browser: Browser | None = None
         self._starting = asyncio.Lock()
+        self._chunks_open = 0
+        self._none_open = asyncio.Event()
+        self._none_open.set()
+        self._pages = 0  # that this browser has captured
         self._working: dict[str, tuple[Claim, asyncio.Task[None]]] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -187,8 +197,13 @@ class Worker:
     async def _together(self, todo: list[Job]) -> list[Job]:
         """Captures jobs side by side; returns those whose browser crashed, to be tried alone."""
         try:
-            browser = await self._running_browser()
-            async with browser.session() as session, asyncio.TaskGroup() as group:
+            opened = await self._secrets(todo)
+            run_id = todo[0].run_id if todo else None
+            async with (
+                self._using_browser() as browser,
+                browser.session(run_id, opened) as session,
+                asyncio.TaskGroup() as group,
+            ):
                 tasks = [group.create_task(self._capture(browser, session, job)) for job in todo]
         except CaptureError as error:
             await asyncio.gather(*(self._fail(job, error) for job in todo))
@@ -197,8 +212,8 @@ class Worker:
 
     async def _alone(self, job: Job) -> None:
         try:
-            browser = await self._running_browser()
-            async with browser.session() as session:
+            opened = await self._secrets([job])
+            async with self._using_browser() as browser, browser.session(job.run_id, opened) as session:
                 settled = await self._capture(browser, session, job)
         except CaptureError as error:
             await self._fail(job, error)
@@ -206,7 +221,12 @@ class Worker:
         if not settled:
             url = job.shot.page.url
             await self._fail(
-                job, CaptureError("crash", f"The browser crashed twice while it captured {url}.")
+                job,
+                CaptureError(
+                    "crash",
+                    f"The browser crashed twice while it captured {url}. Pages that need more than "
+                    f"{memory.MOST_PAGE_BYTES // 1024**3} GiB of memory do that.",
+                ),
             )
 
     async def _capture(self, browser: Browser, session: Session, job: Job) -> bool:
@@ -220,7 +240,7 @@ class Worker:
             if first is None or outcome is None or not outcome.again:
                 break
             await asyncio.sleep(RETRY_PAUSE_S * 2 ** (attempt - 2))
-            async with browser.session() as fresh:
+            async with browser.session(job.run_id, session.secrets) as fresh:
                 outcome = await self._attempt(browser, fresh, job, outcome)
             if outcome is not None:
                 outcome = _at_attempt(attempt, first, outcome)
@@ -236,11 +256,13 @@ class Worker:
         seen = before.image.sha256 if before and before.image else None
         try:
             page = replace(job.shot.page, timeout_s=self._settings.page_timeout_s)
+            self._pages += 1
             image = await session.capture(page, job.known | {seen} if seen else job.known)
         except CaptureError as error:
             return None if error.kind == "crash" else _failed(error)
         except Exception:
-            log.exception("capturing %s failed", job.shot.page.url)
+            what = session.secrets.masked(traceback.format_exc())
+            log.error("capturing %s failed\n%s", job.shot.page.url, what)
             return Outcome("ERROR", error_kind="internal", error_message=INTERNAL)
         if before and image.sha256 == seen:
             return replace(before, again=False)  # it does look like that
@@ -262,25 +284,51 @@ class Worker:
 
     # ------------------------------------------------------------------------------------ what it needs
 
-    async def _running_browser(self) -> Browser:
+    async def _secrets(self, todo: list[Job]) -> Secrets:
+        """The secrets that jobs of one project use. Raises CaptureError where they cannot be opened."""
+        names = secrets.names_used(job.shot for job in todo)
+        return (
+            await self._db(secrets.opened, todo[0].project_id, names, self._settings) if names else Secrets()
+        )
+
+    @contextlib.asynccontextmanager
+    async def _using_browser(self) -> AsyncIterator[Browser]:
+        """The running browser, for one chunk: it is started where none runs, and anew where it is worn and idle."""
         async with self._starting:
-            if self._browser is not None and not self._browser.alive:
+            if self._browser is not None and self._browser.alive and self._is_worn():
+                await self._none_open.wait()
                 await self._close_browser()
-            if self._browser is None:
-                browser = self._open_browser()
-                try:
-                    await browser.__aenter__()
-                except CaptureError:
-                    raise
-                except Exception as error:
-                    log.exception("the browser does not start")
-                    raise CaptureError(
-                        "browser-missing",
-                        f"The browser does not start on the worker's machine ({type(error).__name__}); its log "
-                        "tells more, and `retestr doctor` what to do.",
-                    ) from error
-                self._browser = browser
-            return self._browser
+            browser = await self._running_browser()
+            self._chunks_open += 1
+            self._none_open.clear()
+        try:
+            yield browser
+        finally:
+            self._chunks_open -= 1
+            if not self._chunks_open:
+                self._none_open.set()
+
+    def _is_worn(self) -> bool:
+        return self._pages >= MOST_PAGES or memory.kept_bytes() >= MOST_KEPT_BYTES
+
+    async def _running_browser(self) -> Browser:
+        if self._browser is not None and not self._browser.alive:
+            await self._close_browser()
+        if self._browser is None:
+            browser = self._open_browser()
+            try:
+                await browser.__aenter__()
+            except CaptureError:
+                raise
+            except Exception as error:
+                log.exception("the browser does not start")
+                raise CaptureError(
+                    "browser-missing",
+                    f"The browser does not start on the worker's machine ({type(error).__name__}); its log "
+                    "tells more, and `retestr doctor` what to do.",
+                ) from error
+            self._browser, self._pages = browser, 0
+        return self._browser
 
     async def _close_browser(self) -> None:
         browser, self._browser = self._browser, None
@@ -299,7 +347,13 @@ class Worker:
 
 
 def _failed(error: CaptureError) -> Outcome:
-    return Outcome("ERROR", error_kind=error.kind, error_message=error.message, again=error.retry)
+    return Outcome(
+        "ERROR",
+        error_kind=error.kind,
+        error_message=error.message,
+        evidence=error.evidence,
+        again=error.retry,
+    )
 
 
 def _at_attempt(number: int, first: Outcome, outcome: Outcome) -> Outcome:

@@ -4,10 +4,12 @@ No connections here: `guard.py` asks for a verdict and acts on it.
 """
 
 import asyncio
+import functools
 import ipaddress
 import re
 import socket
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -102,6 +104,7 @@ class AddressPolicy:
 
     async def _is_never(self, host: str, address: Address, port: int) -> bool:
         """Whether this is one of `never`, under whatever name or address of the same machine."""
+        address = behind_nat64(address)
         for never_host, never_port in self.never:
             if never_port != port:
                 continue
@@ -139,10 +142,13 @@ def parse_entry(text: str) -> Entry:
         raise ValueError(message) from None
 
 
-async def addresses_of(host: str, port: int) -> list[Address]:
-    """Resolve a name, or read an address, to every address it has; raises OSError if there is none."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_STREAM)
+async def addresses_of(host: str, port: int, executor: Executor | None = None) -> list[Address]:
+    """Resolve a name, or read an address, to every address it has; raises OSError if there is none.
+
+    The system's resolver blocks: it runs in a thread of `executor`, else of the loop's own.
+    """
+    look_up = functools.partial(socket.getaddrinfo, host.strip("[]"), port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(executor, look_up)
     return [plain(ipaddress.ip_address(address)) for address in dict.fromkeys(entry[4][0] for entry in found)]
 
 
@@ -151,14 +157,20 @@ def plain(address: Address) -> Address:
     return getattr(address, "ipv4_mapped", None) or address
 
 
+def behind_nat64(address: Address) -> Address:
+    """The IPv4 address that one of the well-known NAT64 prefix leads to; any other as it is."""
+    if address.version == 6 and address in NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address
+
+
 def why_not_public(address: Address) -> str | None:
     """Say in words what keeps an address from being public; None for a public one.
 
     Registries: IANA's special-purpose address registries, as `ipaddress` knows them, and the rules
     above where it is too generous.
     """
-    if address.version == 6 and address in NAT64:
-        return why_not_public(ipaddress.IPv4Address(int(address) & 0xFFFFFFFF))
+    address = behind_nat64(address)
     if address.is_loopback:
         return "a loopback address: the capturing machine itself"
     if address.is_unspecified:

@@ -3,6 +3,7 @@
 Starting it and driving it is `capture.py`'s. No Playwright here.
 """
 
+import functools
 import hashlib
 import os
 import platform
@@ -32,6 +33,17 @@ PLAYWRIGHT_EXECUTABLES = (
     "chromium-*/*/chrome",
     "chromium-*/*/*.app/Contents/MacOS/*",
 )
+
+FONT_FOLDERS = tuple(
+    map(
+        Path,
+        (
+            "/usr/share/fonts", "/usr/local/share/fonts", "~/.local/share/fonts", "~/.fonts",
+            "/System/Library/Fonts", "/Library/Fonts", "~/Library/Fonts",
+        ),
+    )
+)  # fmt: skip
+FONT_SUFFIXES = {".ttf", ".otf", ".ttc", ".otc", ".woff", ".woff2", ".pfb", ".pcf", ".gz", ".dfont"}
 
 RENDERING_FLAGS = (
     # Glyphs: no hinting and no subpixel colour, both of which depend on the machine.
@@ -111,6 +123,18 @@ def platform_name() -> str:
 def flags_hash() -> str:
     """Hash the flags that shape the picture: twelve hexadecimal digits."""
     return hashlib.sha256("\n".join(RENDERING_FLAGS).encode()).hexdigest()[:12]
+
+
+@functools.cache
+def fonts_hash() -> str:
+    """Hash names and sizes of the installed font files: twelve hexadecimal digits."""
+    found = sorted(
+        f"{file.name} {file.stat().st_size}"
+        for folder in FONT_FOLDERS
+        for file in folder.expanduser().rglob("*")
+        if file.suffix.lower() in FONT_SUFFIXES and file.is_file()
+    )
+    return hashlib.sha256("\n".join(found).encode()).hexdigest()[:12]
 
 
 def needs_no_sandbox() -> bool:

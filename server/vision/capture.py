@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -18,13 +18,20 @@ from playwright.async_api import BrowserContext, Playwright, async_playwright
 from playwright.async_api import Error as BrowserError
 from playwright.async_api import Page as Tab
 
-from server.vision import browser, reasons
+from server.vision import browser, memory, reasons, visitor
 from server.vision.guard import AddressPolicy, Guard
-from server.vision.page import CaptureError, Image, Page
-from server.vision.visit import CRASHED, SCRIPTS, Visit
+from server.vision.logins import Logins
+from server.vision.origins import origin_of
+from server.vision.page import STABILIZERS, CaptureError, Image, Page, Visitor
+from server.vision.secrets import Secrets
+from server.vision.upstream import Upstream
+from server.vision.visit import CRASHED, Visit, init_script
+from server.vision.visitor import State
 
 CLOSE_S = 5.0
 LAUNCH_S = 30.0
+LOGIN_WINDOW = (1280, 800)
+_Kind = tuple[int, int, float, Visitor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,7 @@ class Identity:
     version: str
     platform: str
     flags: str
+    fonts: str
 
 
 @dataclass(slots=True)
@@ -55,14 +63,22 @@ class Browser:
     """
 
     def __init__(
-        self, executable: Path | str, *, policy: AddressPolicy | None = None, pages_at_once: int = 4
+        self,
+        executable: Path | str,
+        *,
+        policy: AddressPolicy | None = None,
+        upstream: Upstream | None = None,
+        pages_at_once: int = 4,
     ) -> None:
         self.executable = Path(executable)
         self.policy = policy or AddressPolicy()
+        self.upstream = upstream
+        self._logins = Logins()
         self._places = asyncio.Semaphore(pages_at_once)
         self._playwright: Playwright | None = None
         self._chromium: Chromium | None = None
         self._broken = False
+        self._watch: asyncio.Task[None] | None = None
 
     @property
     def alive(self) -> bool:
@@ -77,12 +93,18 @@ class Browser:
             version=self._running.version,
             platform=browser.platform_name(),
             flags=browser.flags_hash(),
+            fonts=browser.fonts_hash(),
         )
 
     @contextlib.asynccontextmanager
-    async def session(self) -> "AsyncIterator[Session]":
-        """One run's work: what the browser remembers is shared within it and ends with it."""
-        session = Session(self)
+    async def session(
+        self, run: str | None = None, secrets: Secrets | None = None
+    ) -> "AsyncIterator[Session]":
+        """Part of one run's work: what the browser remembers is shared within it and ends with it.
+
+        Sessions of the same `run` share what logging in left behind.
+        """
+        session = Session(self, run, secrets or Secrets())
         try:
             yield session
         finally:
@@ -113,9 +135,13 @@ class Browser:
             raise CaptureError(
                 "browser-missing", f"the browser {self.executable} does not start: {reason}"
             ) from error
+        self._watch = asyncio.create_task(memory.end_big_pages())
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        await self._logins.close()
         with contextlib.suppress(BrowserError, TimeoutError):
             async with asyncio.timeout(CLOSE_S):
                 await self._running.close()
@@ -144,9 +170,11 @@ class Session:
     the session: what one run's site has stored in a cache, no other run sees.
     """
 
-    def __init__(self, owner: Browser) -> None:
+    def __init__(self, owner: Browser, run: str | None, secrets: Secrets) -> None:
         self._owner = owner
-        self._idle: defaultdict[tuple[int, int, float], list[_Room]] = defaultdict(list)
+        self._run = run or object()
+        self.secrets = secrets
+        self._idle: defaultdict[_Kind, list[_Room]] = defaultdict(list)
 
     async def capture(self, page: Page, known: frozenset[str] = frozenset()) -> Image:
         """Visit a page and take its picture; raises CaptureError.
@@ -154,8 +182,15 @@ class Session:
         A first picture whose SHA-256 is in `known` is accepted at once; otherwise two in a row must
         agree. Cancelling the task closes the page. Several captures may run side by side.
         """
+        try:
+            state = await self._logged_in(page)
+            return await self._capture(page, known, state)
+        except CaptureError as error:
+            raise self._masked(error) from None
+
+    async def _capture(self, page: Page, known: frozenset[str], state: State) -> Image:
         _check_address(page.url)
-        key = (page.width, page.height, page.scale)
+        key = (page.width, page.height, page.scale, page.visitor)
         async with self._owner._places:
             room: _Room | None = None
             visit: Visit | None = None
@@ -163,7 +198,7 @@ class Session:
                 async with asyncio.timeout(page.timeout_s):
                     room = self._idle[key].pop() if self._idle[key] else await self._open_room(page)
                     tab = await room.context.new_page()
-                    visit = await self._prepare(room, tab, page)
+                    visit = await self._prepare(room, tab, page, state)
                     image = await visit.picture(known)
                     room.origins = visit.traffic.origins
                     for tab in room.context.pages:  # a popup's popup, too
@@ -175,12 +210,65 @@ class Session:
                 stage, pending = (
                     (visit.stage, visit.traffic.pending()) if visit else ("the browser made a tab", [])
                 )
-                raise reasons.timeout_error(page.url, page.timeout_s, stage, pending) from None
+                raise _with_evidence(
+                    reasons.timeout_error(page.url, page.timeout_s, stage, pending), visit, self.secrets
+                ) from None
             except BrowserError as error:
                 raise await self._crash(page, error) from error
+            except CaptureError as error:
+                raise _with_evidence(error, visit, self.secrets) from None
             finally:
                 if room is not None:
                     await _close_room(room)
+
+    async def _logged_in(self, page: Page) -> State:
+        """What the log-in that a page asks for left in the browser, by the first page of the run that asked."""
+        if page.visitor.login is None:
+            return State()
+        # One log-in for all windows, whatever they look like.
+        plain = Visitor()
+        alike = ("colour_scheme", "timezone", "user_agent", "is_mobile", "has_touch")
+        who = replace(page.visitor, **{name: getattr(plain, name) for name in alike})
+        asked = Page(
+            page.visitor.login.url,
+            *LOGIN_WINDOW,
+            wait_for=page.visitor.login.wait_for,
+            steps=page.visitor.login.steps,
+            timeout_s=page.timeout_s,
+            # Cookies end by the real time.
+            stabilize=STABILIZERS - {"time", "scroll"},
+            visitor=replace(who, login=None),
+        )
+        return await self._owner._logins.state((self._run, who), lambda: self._log_in(asked))
+
+    async def _log_in(self, page: Page) -> State:
+        _check_address(page.url)
+        async with self._owner._places:
+            room: _Room | None = None
+            visit: Visit | None = None
+            try:
+                async with asyncio.timeout(page.timeout_s):
+                    room = await self._open_room(page)
+                    visit = await self._prepare(room, await room.context.new_page(), page, State())
+                    await visit.log_in()
+                    return await State.of(room.context)
+            except TimeoutError:
+                stage, pending = (visit.stage, visit.traffic.pending()) if visit else ("opening it", [])
+                error = reasons.timeout_error(page.url, page.timeout_s, stage, pending)
+                error.retry = False  # each page would wait as long again
+                raise _with_evidence(error, visit, self.secrets) from None
+            except BrowserError as error:
+                raise await self._crash(page, error) from error
+            except CaptureError as error:
+                raise _with_evidence(error, visit, self.secrets) from None
+            finally:
+                if room is not None:
+                    await _close_room(room)
+
+    def _masked(self, error: CaptureError) -> CaptureError:
+        masked = CaptureError(error.kind, self.secrets.masked(error.message), retry=error.retry)
+        masked.evidence = error.evidence
+        return masked
 
     async def close(self) -> None:
         """Close every context of this session."""
@@ -190,25 +278,39 @@ class Session:
 
     async def _open_room(self, page: Page) -> _Room:
         async with contextlib.AsyncExitStack() as stack:
-            guard = await stack.enter_async_context(Guard(self._owner.policy))
-            context = await self._owner._running.new_context(
+            ports = visitor.only_ports(page, self.secrets)
+            guard = await stack.enter_async_context(
+                Guard(
+                    self._owner.policy,
+                    block_hosts=page.visitor.block_hosts,
+                    only_ports=ports,
+                    upstream=self._owner.upstream,
+                )
+            )
+            context = await self._new_context(
+                page,
                 viewport={"width": page.width, "height": page.height},
                 device_scale_factor=page.scale,
                 proxy={"server": guard.url, "bypass": "<-loopback>"},
                 accept_downloads=False,
                 service_workers="block",
                 reduced_motion="reduce",
-                color_scheme="light",
-                locale="en-US",
-                timezone_id="UTC",
+                **visitor.context_options(page.visitor),
             )
             stack.push_async_callback(_close_context, context)
             context.set_default_timeout(0)  # `Page.timeout_s` is the only time limit
-            await context.add_init_script(SCRIPTS["clock"])
             return _Room(context, guard, stack.pop_all())
         raise AssertionError  # for mypy: the stack swallows nothing
 
-    async def _prepare(self, room: _Room, tab: Tab, page: Page) -> Visit:
+    async def _new_context(self, page: Page, **options: Any) -> BrowserContext:
+        try:
+            return await self._owner._running.new_context(**options)
+        except BrowserError as error:
+            if "timezone" in error.message.lower() or "locale" in error.message.lower():
+                raise CaptureError("suite", f"{page.url}: {reasons.first_line(error.message)}") from None
+            raise
+
+    async def _prepare(self, room: _Room, tab: Tab, page: Page, state: State) -> Visit:
         """Make a tab ready: nothing left of the visit before, nothing opened beside it."""
         room.guard.failures.clear()
         # A page that is gone makes every pending call fail, also those that a crash leaves hanging.
@@ -221,14 +323,16 @@ class Session:
             "width": page.width,
             "height": page.height,
             "deviceScaleFactor": page.scale,
-            "mobile": False,
+            "mobile": page.visitor.is_mobile,
         }
         await devtools.send("Emulation.setDeviceMetricsOverride", metrics)
+        await tab.add_init_script(init_script(page))
         if room.origins:
             await room.context.clear_cookies()
             for origin in room.origins:
                 await devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
-        return Visit(tab, devtools, room.guard, page)
+        await visitor.introduce(room.context, devtools, page, self.secrets, state)
+        return Visit(tab, devtools, room.guard, page, self.secrets)
 
     async def _crash(self, page: Page, error: BrowserError) -> CaptureError:
         await self._owner._check_alive()
@@ -239,13 +343,14 @@ class Session:
         return CaptureError("crash", message, retry=True)
 
 
+def _with_evidence(error: CaptureError, visit: Visit | None, secrets: Secrets) -> CaptureError:
+    if visit is not None:
+        error.evidence = visit.evidence.as_json(secrets)
+    return error
+
+
 def _check_address(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable:
+    if origin_of(url) is None or urlsplit(url).port == 0:
         raise CaptureError("suite", f"{url} is not an address of the web; only http and https are captured")
 
 

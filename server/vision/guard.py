@@ -3,22 +3,32 @@
 The browser resolves no name and opens no connection of its own; it asks here. The guard resolves a
 name once, judges every address by the policy, and connects to an address it judged, so that a name
 cannot answer differently the second time (DNS rebinding). Nothing here knows the browser.
+With an upstream proxy, public addresses are connected to through it, still as addresses (`upstream.py`);
+what the allow list opens is near, and reached without it.
 SOCKS5 is RFC 1928; only CONNECT without authentication is spoken, on loopback.
 """
 
 import asyncio
 import contextlib
+import fnmatch
 import ipaddress
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
-from server.vision.addresses import Address, AddressPolicy, addresses_of
+from server.vision.addresses import Address, AddressPolicy, addresses_of, why_not_public
+from server.vision.upstream import Upstream, UpstreamError
 
 __all__ = ["AddressPolicy", "Failure", "Guard"]
 
 RESOLVE_S = 10.0
 CONNECT_S = 10.0
 CHUNK_BYTES = 64 * 1024
+RESOLVER_THREADS = 8
+"""Of each guard's own: names that hang on one page keep no other page waiting."""
+
+Kind = Literal["refused", "unreachable", "blocked"]
 
 SUCCEEDED, FAILED, NOT_ALLOWED, UNREACHABLE, REFUSED, BAD_COMMAND = 0, 1, 2, 4, 5, 7
 
@@ -27,19 +37,19 @@ SUCCEEDED, FAILED, NOT_ALLOWED, UNREACHABLE, REFUSED, BAD_COMMAND = 0, 1, 2, 4, 
 class Failure:
     """A connection that did not come about, and why in words.
 
-    `refused` is ours: the policy forbids it. `unreachable` is the network's.
+    `refused` is ours: the policy forbids it. `blocked` is the suite's. `unreachable` is the network's.
     """
 
     host: str
     port: int
-    kind: Literal["refused", "unreachable"]
+    kind: Kind
     reason: str
 
 
 class _DeniedError(Exception):
-    def __init__(self, kind: Literal["refused", "unreachable"], reason: str, reply: int) -> None:
+    def __init__(self, kind: Kind, reason: str, reply: int) -> None:
         super().__init__(reason)
-        self.kind: Literal["refused", "unreachable"] = kind
+        self.kind: Kind = kind
         self.reason = reason
         self.reply = reply
 
@@ -48,13 +58,18 @@ class _DeniedError(Exception):
 class Guard:
     """A SOCKS5 server on a loopback port of its own; use it with `async with`.
 
-    `failures` remembers what was refused or unreachable, oldest first, until it is cleared.
+    `failures` remembers what was refused or unreachable, oldest first, until it is cleared. `block_hosts` are shell
+    patterns of hosts that are not spoken to; `only_ports` has the ports of hosts of which no other is.
     """
 
     policy: AddressPolicy
+    block_hosts: tuple[str, ...] = ()
+    only_ports: Mapping[str, frozenset[int]] = field(default_factory=dict)
+    upstream: Upstream | None = None
     failures: list[Failure] = field(default_factory=list)
     _server: asyncio.Server | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
+    _resolver: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(RESOLVER_THREADS))
 
     @property
     def url(self) -> str:
@@ -68,6 +83,11 @@ class Guard:
         host = host.strip("[]").lower()
         return next((f for f in reversed(self.failures) if (f.host, f.port) == (host, port)), None)
 
+    def blocks(self, host: str) -> bool:
+        """Whether the suite forbids this host."""
+        host = host.strip("[]").lower()
+        return any(fnmatch.fnmatchcase(host, pattern) for pattern in self.block_hosts)
+
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         return self
@@ -79,6 +99,7 @@ class Guard:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
         await self._server.wait_closed()
+        self._resolver.shutdown(wait=False, cancel_futures=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -108,17 +129,30 @@ class Guard:
             await _close(upstream_writer)
 
     async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        verdict = await self.policy.judge(host, port, await _resolve(host, port))
+        if self.blocks(host):
+            raise _DeniedError("blocked", f"{host} is in the suite's blockHosts", NOT_ALLOWED)
+        if port not in self.only_ports.get(host, (port,)):
+            reason = (
+                f"a cookie for {host} holds a secret that is not for port {port}, and cookies know no ports"
+            )
+            raise _DeniedError("blocked", reason, NOT_ALLOWED)
+        verdict = await self.policy.judge(host, port, await self._resolve(host, port))
         if verdict.refusal:
             raise _DeniedError("refused", verdict.refusal, NOT_ALLOWED)
         denied = _DeniedError("unreachable", f"{host}:{port} has no address", UNREACHABLE)
         for address in verdict.addresses:
+            upstream = None if why_not_public(address) else self.upstream
             try:
                 async with asyncio.timeout(CONNECT_S):
+                    if upstream:
+                        return await upstream.connect(address, port)
                     return await asyncio.open_connection(str(address), port)
+            except UpstreamError as error:
+                denied = _DeniedError("unreachable", f"{host}:{port} cannot be reached: {error}", UNREACHABLE)
             except TimeoutError:
+                via = f" through the proxy {upstream}" if upstream else ""
                 denied = _DeniedError(
-                    "unreachable", f"{host}:{port} did not answer within {CONNECT_S:.0f} s", UNREACHABLE
+                    "unreachable", f"{host}:{port} did not answer within {CONNECT_S:.0f} s{via}", UNREACHABLE
                 )
             except ConnectionRefusedError:
                 denied = _DeniedError(
@@ -131,17 +165,16 @@ class Guard:
                 )
         raise denied
 
-
-async def _resolve(host: str, port: int) -> list[Address]:
-    """Every address of a name, each once, in the resolver's order."""
-    try:
-        async with asyncio.timeout(RESOLVE_S):
-            return await addresses_of(host, port)
-    except TimeoutError:
-        reason = f"the name {host} was not resolved within {RESOLVE_S:.0f} s"
-    except (OSError, UnicodeError):
-        reason = f"the name {host} does not resolve"
-    raise _DeniedError("unreachable", reason, UNREACHABLE)
+    async def _resolve(self, host: str, port: int) -> list[Address]:
+        """Every address of a name, each once, in the resolver's order."""
+        try:
+            async with asyncio.timeout(RESOLVE_S):
+                return await addresses_of(host, port, self._resolver)
+        except TimeoutError:
+            reason = f"the name {host} was not resolved within {RESOLVE_S:.0f} s"
+        except (OSError, UnicodeError):
+            reason = f"the name {host} does not resolve"
+        raise _DeniedError("unreachable", reason, UNREACHABLE)
 
 
 async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> tuple[str, int]:

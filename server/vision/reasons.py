@@ -63,6 +63,8 @@ def guard_error(url: str, failure: Failure) -> CaptureError:
     """Tell why the guard opened no connection for a page."""
     if failure.kind == "unreachable":
         return CaptureError("unreachable", f"{url} cannot be opened: {failure.reason}", retry=True)
+    if failure.kind == "blocked":
+        return CaptureError("suite", f"{url} was not opened: {failure.reason}")
     entry = f"[{failure.host}]" if ":" in failure.host else failure.host
     return CaptureError(
         "refused",

@@ -57,7 +57,8 @@ class Traffic:
             await asyncio.sleep(POLL_S)
 
     def _asked(self, request: Request) -> None:
-        if request.resource_type not in ENDLESS:
+        # The end of a shared worker's script in memory is told to nobody.
+        if request.resource_type not in ENDLESS and not request.url.startswith("blob:"):
             self._under_way[request] = time.monotonic()
         if self._is_main_document(request):
             self.address = request.url

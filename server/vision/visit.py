@@ -20,19 +20,24 @@ from playwright.async_api import CDPSession, Frame, Locator
 from playwright.async_api import Error as BrowserError
 from playwright.async_api import Page as Tab
 
-from server.vision import reasons
+from server.vision import reasons, visitor
+from server.vision.evidence import Evidence
 from server.vision.guard import Guard
-from server.vision.page import Box, CaptureError, Image, Page, Step
+from server.vision.origins import origin_of
+from server.vision.page import MASK_COLOUR, Box, CaptureError, Image, Page, Stabilizer, Step
+from server.vision.secrets import Secrets, texts_of
 from server.vision.traffic import Traffic
 
 SCRIPTS = {path.stem: path.read_text() for path in (Path(__file__).parent / "scripts").glob("*.js")}
 
-MAX_SIDE_PX = 16384  # Chromium draws no larger picture, and says nothing when it cuts one
+MAX_TILE_PX = 16384  # Chromium draws no larger picture, and says nothing when it cuts one
+MAX_SIDE_PX = 65535  # of a picture made of several
 MAX_AREA_PX = 100_000_000
+MOST_GROWTH = 20  # how many windows a page is followed that grows while it is scrolled
 MOST_SHOTS = 4
 MOST_DOCUMENTS = 5  # a page that sends the browser on more often than this never comes to rest
 SLICES_BEFORE_MS = (125,) * 4
-SLICES_AFTER_MS = (250,) * 4
+SLICES_AFTER_MS = (*(250,) * 4, 1000)  # numbers that count up after they were scrolled to take two seconds
 STOP_MS = 128
 TICK_MS = 30
 QUANTUM_MS = (
@@ -44,16 +49,30 @@ LOAD_ALL_MS = 5000
 CRASHED = ("Target crashed", "Page crashed", "has been closed", "Connection closed")
 
 
+def init_script(page: Page) -> str:
+    """What runs in every document of a page's visit before the page's own scripts."""
+    script: str = SCRIPTS["backstage"] + (SCRIPTS["clock"] if "time" in page.stabilize else "")
+    if page.css:
+        script += f"({SCRIPTS['dress']})({json.dumps({'css': page.css, 'hide': []})});"
+    return script
+
+
 class Visit:
     """A visit to `page` in a fresh tab; `stage` tells what it is at, for a person."""
 
-    def __init__(self, tab: Tab, devtools: CDPSession, guard: Guard, page: Page) -> None:
+    def __init__(
+        self, tab: Tab, devtools: CDPSession, guard: Guard, page: Page, secrets: Secrets | None = None
+    ) -> None:
         self.stage = "loading"
         self.traffic = Traffic(tab)
+        self.evidence = Evidence(tab, guard)
+        self._secrets = secrets or Secrets()
+        self._masks: list[tuple[Box, str]] = []
         self._tab = tab
         self._devtools = devtools
         self._guard = guard
         self._page = page
+        self._growth_note: str | None = None
 
     async def picture(self, known: frozenset[str]) -> Image:
         """Visit the page and return its picture; raises CaptureError.
@@ -63,20 +82,26 @@ class Visit:
         started = time.monotonic()
         page = self._page
         await self._open()
+        self.evidence.mark("navigation")
         await self._wait_for_all(page.wait_for)
-        await self._rest(SLICES_BEFORE_MS, scroll=page.full_page and page.element is None)
+        await self._rest(
+            SLICES_BEFORE_MS, scroll=page.full_page and page.element is None and self._does("scroll")
+        )
         await self._take_steps(page.steps)
         await self._rest(SLICES_AFTER_MS)
         self._check_status()
 
         self.stage = "holding it still"
+        await self._dress()
         await self._freeze()
         clip, note = await self._clip()
         ignore = await self._ignored(clip)
+        self._masks = await self._masked()
+        self.evidence.mark("settling")
 
         self.stage = "taking the picture"
-        shots, moved = await self._shoot_until_still(clip, known)
-        png = shots[-1]
+        png, shots, moved = await self._shoot_until_still(clip, known)
+        self.evidence.mark("shots")
         width, height = struct.unpack(">II", png[16:24])
         return Image(
             png=png,
@@ -86,12 +111,21 @@ class Visit:
             ignore=tuple(
                 box for box in (_in_image(box, clip, page.scale, width, height) for box in ignore) if box
             ),
-            shots=len(shots),
+            shots=shots,
             moved=moved,
-            note="; ".join(filter(None, (note, self._refused_note()))) or None,
+            note="; ".join(filter(None, (note, self._growth_note, self._refused_note()))) or None,
             http_status=self.traffic.status or 0,
             seconds=time.monotonic() - started,
+            evidence=self.evidence.as_json(self._secrets),
         )
+
+    async def log_in(self) -> None:
+        """Visit the page, take its steps and then wait for what it says; raises CaptureError."""
+        await self._open()
+        await self._take_steps(self._page.steps)
+        await self._wait_for_all(self._page.wait_for)
+        await self._rest(SLICES_AFTER_MS)
+        self._check_status()
 
     # --- opening -------------------------------------------------------------------------------------
 
@@ -132,9 +166,10 @@ class Visit:
             try:
                 await self._pass_time(slices_ms)
                 if scroll:
-                    stops = math.ceil(MAX_SIDE_PX / self._page.height)
-                    await self._run("scroll_through", {"mostStops": stops, "stopMs": STOP_MS})
-                await self._in_every_frame("load_all", LOAD_ALL_MS)
+                    await self._scroll_through()
+                await self._in_every_frame(
+                    "load_all", {"mostMs": LOAD_ALL_MS, **self._doing("lazy", "fonts", "video")}
+                )
                 await self.traffic.idle(quiet_s=QUIET_S)
             except BrowserError as error:
                 if not _left_behind(error):
@@ -144,10 +179,30 @@ class Visit:
             await self._tab.wait_for_load_state("load")
         raise CaptureError("suite", f"{self._page.url} does not come to rest: it keeps opening another page")
 
+    async def _scroll_through(self) -> None:
+        area = self._page.width * self._page.height * self._page.scale**2
+        followed = await self._run(
+            "scroll_through",
+            {
+                "mostStops": math.ceil(min(MAX_AREA_PX / area, MAX_SIDE_PX / self._page.height)),
+                "mostGrowth": MOST_GROWTH,
+                "stopMs": STOP_MS,
+                **self._doing("animation"),
+            },
+        )
+        if followed["isEndless"]:
+            self._growth_note = (
+                f"the page grows while it is scrolled: it was {followed['heightAtFirst']} px high at first, "
+                f"and was followed down to {followed['followedTo']} px"
+            )
+
     async def _pass_time(self, slices_ms: Iterable[int]) -> None:
         for slice_ms in slices_ms:
-            await self._in_every_frame("advance", slice_ms)
+            await self._advance(slice_ms)
             await self.traffic.idle()
+
+    async def _advance(self, ms: int) -> None:
+        await self._in_every_frame("advance", {"ms": ms, **self._doing("animation")})
 
     @contextlib.asynccontextmanager
     async def _time_passing(self) -> AsyncIterator[None]:
@@ -157,7 +212,7 @@ class Visit:
             while True:
                 await self.traffic.idle()  # the network takes no time in the page
                 with contextlib.suppress(BrowserError):
-                    await self._in_every_frame("advance", TICK_MS)
+                    await self._advance(TICK_MS)
                 await asyncio.sleep(TICK_MS / 1000)
 
         ticking = asyncio.create_task(tick())
@@ -172,8 +227,16 @@ class Visit:
             await self._in_every_frame("align", QUANTUM_MS)
 
     async def _freeze(self) -> None:
-        pointed = any(step.action in ("click", "hover") for step in self._page.steps)
-        await self._in_every_frame("freeze", {"blur": not self._page.steps, "pointer": pointed})
+        doing = self._doing("animation", "caret", "hover", "video")
+        doing["blur"] = doing["caret"] and not self._page.steps
+        doing["hover"] &= not any(step.action in ("click", "hover") for step in self._page.steps)
+        await self._in_every_frame("freeze", doing)
+
+    def _does(self, step: Stabilizer) -> bool:
+        return step in self._page.stabilize
+
+    def _doing(self, *steps: Stabilizer) -> dict[str, bool]:
+        return {step: self._does(step) for step in steps}
 
     # --- waiting and steps -------------------------------------------------------------------------------
 
@@ -211,7 +274,7 @@ class Visit:
             case "hover", Locator():
                 return target.hover()
             case "fill", Locator():
-                return target.fill(str(step.value if step.value is not None else ""))
+                return visitor.fill(target, step, self._secrets)
             case "wait", Locator():
                 return target.wait_for(state="visible")
             case "press", Locator():
@@ -264,24 +327,72 @@ class Visit:
         ]
         return found + list(self._page.ignore_boxes)
 
+    # --- what is covered --------------------------------------------------------------------------------------
+
+    async def _dress(self) -> None:
+        """Make invisible what shall not be seen, and lay the suite's CSS over what was added since the beginning."""
+        page = self._page
+        if not page.css and not page.hide:
+            return
+        clothes = {"css": page.css, "hide": list(page.hide)}
+        await self._in_every_frame("dress", clothes)
+        if wrong := await self._run("dress", clothes):
+            raise CaptureError("suite", f"{page.url}: the selector {wrong[0]!r} under hide is wrong")
+
+    async def _masked(self) -> list[tuple[Box, str]]:
+        """What is painted over, in CSS px of the page, and with which colour."""
+        masks: list[tuple[Box, str]] = []
+        for mask in self._page.mask:
+            boxes = (
+                [_outward(box) for box in await self._boxes(mask.selector)] if mask.selector else [mask.box]
+            )
+            masks += [(box, mask.colour) for box in boxes if box]
+        return masks + [(box, MASK_COLOUR) for box in await self._showing()]
+
+    async def _showing(self) -> list[Box]:
+        """Where a secret that the page was given is to be read, be it an echo or a field that shows passwords."""
+        texts, found = list(texts_of(self._page)), list[Box]()
+        for frame in self._tab.frames:
+            values = self._secrets.of(texts, origin_of(frame.url))
+            boxes = await frame.evaluate(SCRIPTS["showing"], values) if values else []
+            if boxes and frame is not self._tab.main_frame:
+                element = await frame.frame_element()
+                boxes = [await element.evaluate(f"(frame) => ({SCRIPTS['boxes']})([frame])[0]")]
+            found += [_outward(box) for box in boxes if box]
+        return found
+
     # --- taking pictures -----------------------------------------------------------------------------------
 
     async def _shoot_until_still(
         self, clip: Box, known: frozenset[str]
-    ) -> tuple[list[bytes], tuple[Box, ...]]:
-        """Take pictures until one is known or two in a row agree, or there are enough."""
-        shots = [await self._shoot(clip)]
-        while hashlib.sha256(shots[-1]).hexdigest() not in known:
-            if len(shots) > 1 and shots[-1] == shots[-2]:
-                break
-            if len(shots) == MOST_SHOTS:
-                from server.vision.compare import regions_between  # loads NumPy, and is rarely needed
+    ) -> tuple[bytes, int, tuple[Box, ...]]:
+        """Take pictures until one is known or two in a row agree, or there are enough.
 
-                return shots, await asyncio.to_thread(regions_between, shots[-2], shots[-1])
-            shots.append(await self._shoot(clip))
-        return shots, ()
+        Returns the last, how many there were, and where the last two differ.
+        """
+        tiles = await self._shoot(clip)
+        png = await _stitched(tiles)
+        for count in range(1, MOST_SHOTS):
+            if hashlib.sha256(png).hexdigest() in known:
+                return png, count, ()
+            tiles, before = await self._shoot(clip), tiles
+            if tiles == before:
+                return png, count + 1, ()
+            png, previous = await _stitched(tiles), png
+        if hashlib.sha256(png).hexdigest() in known:
+            return png, MOST_SHOTS, ()
+        from server.vision.compare import regions_between  # loads NumPy, and is rarely needed
 
-    async def _shoot(self, clip: Box) -> bytes:
+        return png, MOST_SHOTS, await asyncio.to_thread(regions_between, previous, png)
+
+    async def _shoot(self, clip: Box) -> list[bytes]:
+        """One picture, in as many tiles below each other as the browser needs."""
+        rows = math.floor(MAX_TILE_PX / self._page.scale)
+        tops = range(clip.y, clip.y + clip.height, rows)
+        bottom = clip.y + clip.height
+        return [await self._shoot_tile(Box(clip.x, top, clip.width, min(rows, bottom - top))) for top in tops]
+
+    async def _shoot_tile(self, clip: Box) -> bytes:
         answer = await self._devtools.send(
             "Page.captureScreenshot",
             {
@@ -291,12 +402,22 @@ class Visit:
                 "optimizeForSpeed": True,
             },
         )
-        return base64.b64decode(answer["data"])
+        png = base64.b64decode(answer["data"])
+        if not self._masks:
+            return png
+        from server.vision.cover import paint  # loads NumPy, and is rarely needed
+
+        width, height = struct.unpack(">II", png[16:24])
+        placed = [
+            (_in_image(box, clip, self._page.scale, width, height), colour) for box, colour in self._masks
+        ]
+        here = [(box, colour) for box, colour in placed if box]
+        return await asyncio.to_thread(paint, png, here, MAX_AREA_PX / 1e6) if here else png
 
     # --- running scripts -------------------------------------------------------------------------------------
 
-    async def _run(self, script: str, argument: Any = None) -> None:
-        await self._tab.main_frame.evaluate(SCRIPTS[script], argument)
+    async def _run(self, script: str, argument: Any = None) -> Any:
+        return await self._tab.main_frame.evaluate(SCRIPTS[script], argument)
 
     async def _in_every_frame(self, script: str, argument: Any = None) -> None:
         """Run a script in all documents at once; an embedded one that fails or hangs is left out."""
@@ -308,6 +429,14 @@ class Visit:
 
         others = self._tab.frames[1:]
         await asyncio.gather(self._run(script, argument), *map(embedded, others))
+
+
+async def _stitched(tiles: list[bytes]) -> bytes:
+    if len(tiles) == 1:
+        return tiles[0]
+    from server.vision.png import stitch  # loads NumPy, and is rarely needed
+
+    return await asyncio.to_thread(stitch, tiles, MAX_AREA_PX / 1e6)
 
 
 def _left_behind(error: BrowserError) -> bool:
@@ -330,14 +459,12 @@ def _outward(box: dict[str, float]) -> Box:
 
 
 def _cut(clip: Box, scale: float) -> tuple[Box, str | None]:
-    """Cut a clip to what the browser can draw; CSS px, like the clip."""
-    width = min(clip.width, math.floor(MAX_SIDE_PX / scale))
+    """Cut a clip to what makes a picture of bearable size; CSS px, like the clip."""
+    width = min(clip.width, math.floor(MAX_TILE_PX / scale))
     height = min(clip.height, math.floor(MAX_SIDE_PX / scale), math.floor(MAX_AREA_PX / (width * scale**2)))
     if (width, height) == (clip.width, clip.height):
         return clip, None
-    note = (
-        f"cut to {width}x{height}: the page is {clip.width}x{clip.height}, more than a browser draws at once"
-    )
+    note = f"cut to {width}x{height} px: the page is {clip.width}x{clip.height}"
     return Box(clip.x, clip.y, width, height), note
 
 

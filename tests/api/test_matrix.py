@@ -14,6 +14,7 @@ from server.access.audit import CLI
 from server.access.scopes import ORGANIZATION_WIDE, ROUTES, SCOPES, allows
 from server.database import db, now, writing
 from server.models import ApiKey, Baseline
+from server.runs import secrets
 from tests.conftest import SUITE, Api, World
 from tests.runs.test_judging import History
 
@@ -23,6 +24,9 @@ BODIES = {
     ("POST", "/api/projects"): {"json": {"name": "Another"}},
     ("PATCH", "/api/projects/<project_id>"): {"json": {"name": "Renamed"}},
     ("PUT", "/api/projects/<project_id>/suite"): {"data": SUITE},
+    ("PUT", "/api/projects/<project_id>/secrets/<name>"): {
+        "json": {"value": "a secret", "origins": ["https://x.example"]}
+    },
     ("POST", "/api/keys"): {"json": {"name": "CI", "scopes": ["run:read"]}},
 }
 CREATING = {
@@ -36,7 +40,10 @@ def paths(world: World) -> dict[tuple[str, str], str]:
     history = History(world)
     history.run("main", "white")
     changed = history.run("main", "black")
+    origins = ["https://x.example"]
+    secrets.put(world.shop, "KEY", "a secret", origins, CLI, world.app.extensions["retestr"])
     ids = {
+        "name": "KEY",
         "run_id": changed.run_id,
         "snapshot_id": changed.id,
         "project_id": world.shop.id,

@@ -10,9 +10,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.e2e.conftest import ROOT, Server, Site, process_ids, processes_of, run_action, suite_of, wait_until
 
@@ -166,6 +168,23 @@ def test_the_doctor_finds_everything_well(server: Server) -> None:
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
         "browser:", "database:", "store:", "queue:", "clock:",
     ]  # fmt: skip
+
+
+def test_fifty_triggers_at_once_with_one_idempotency_key_make_one_run(server: Server, site: Site) -> None:
+    project = server.set_up(suite_of(site.url, "a.html"))
+    server.start("--no-worker")
+
+    def trigger(_: int) -> tuple[int, str, bool]:
+        headers = {"Authorization": f"Bearer {server.key}", "Idempotency-Key": "the same"}
+        body = {"projectId": project, "branch": "main"}
+        answer = requests.post(f"{server.url}/api/runs", json=body, headers=headers, timeout=60)
+        return answer.status_code, answer.json()["id"], "Idempotent-Replayed" in answer.headers
+
+    with ThreadPoolExecutor(50) as threads:
+        answers = list(threads.map(trigger, range(50)))
+    assert len({(status, run_id) for status, run_id, _ in answers}) == 1
+    assert sorted(replayed for *_, replayed in answers) == [False] + [True] * 49
+    assert len(server.api("GET", "/runs").json()["items"]) == 1
 
 
 def test_a_cancelled_run_stops_within_two_seconds_and_leaves_no_page_open(server: Server, site: Site) -> None:

@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.runs import suite_yaml
-from server.runs.suite import Shot, Suite, SuiteError, json_schema, parse
-from server.vision.page import Box, Step
+from server.runs import devices, suite_yaml
+from server.runs.suite import Shot, Suite, SuiteError, Viewport, json_schema, parse
+from server.vision.page import STABILIZERS, Box, Cookie, Login, Mask, Step
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "examples/shop/retestr.yml"
@@ -239,7 +239,7 @@ BAD = [
     ("", 1, 1, "", "the suite is empty"),
     ("# nothing yet\n", 1, 1, "", "the suite is empty"),
     ("~", 1, 1, "", "the suite is empty"),
-    ("hello", 1, 1, "", 'the suite must be a mapping with some of the keys baseUrl, viewports, threshold, maxDiffRatio, retries, fullPage, waitFor, ignore, tests, got "hello"'),
+    ("hello", 1, 1, "", 'the suite must be a mapping with some of the keys baseUrl, viewports, threshold, maxDiffRatio, retries, fullPage, waitFor, ignore, tests, mask, hide'),
     ("- a", 1, 1, "", "got a list"),
     ("baseUrl: http://x.example", 1, 1, "", 'the suite has no "tests", for example tests: [{"name": "Home", "path": "/"}]'),
     ("tests: []", 1, 8, "tests", "tests must have at least one entry"),
@@ -274,6 +274,34 @@ BAD = [
     ("viewports: [{name: a, width: 99, height: 800}]\n" + SMALLEST, 1, 30, "viewports[0].width", "from 100 to 10000, got 99"),
     ("viewports: [{name: a, width: 100.5, height: 800}]\n" + SMALLEST, 1, 30, "viewports[0].width", "whole number"),
     ("viewports: [{name: a, width: 100, height: 800, deviceScaleFactor: 5}]\n" + SMALLEST, 1, 67, "viewports[0].deviceScaleFactor", "from 0.5 to 4, got 5"),
+    ("viewports: [{name: a, device: iPhome 15}]\n" + SMALLEST, 1, 31, "viewports[0].device", 'device must be the name of a device that Playwright knows (closest: "iPhone 15"), got "iPhome 15"'),
+    ("viewports: [{name: a}]\n" + SMALLEST, 1, 13, "viewports[0]", 'viewports[0] has no "width"'),
+    # who visits, and what is covered
+    (one_test("path: /\nmask: [{selector: .a, color: red}]"), 4, 34, "tests[0].mask[0].color", 'color must be a colour such as #ff69b4, got "red"'),
+    (one_test("path: /\nmask: {x: 1}"), 4, 11, "tests[0].mask", 'mask has no "y"'),
+    (one_test("path: /\nhide: 3"), 4, 11, "tests[0].hide", "hide must be a CSS selector, got 3"),
+    (one_test("path: /\nheaders: x"), 4, 14, "tests[0].headers", 'headers must be a mapping of names and values, got "x"'),
+    (one_test("path: /\nheaders: {X Y: 1}"), 4, 20, "tests[0].headers.X Y", 'has letters, digits and "-" only, got "X Y"'),
+    (one_test("path: /\nheaders: {Cookie: a}"), 4, 23, "tests[0].headers.Cookie", "is the browser's own; use cookies"),
+    (one_test('path: /\nheaders: {X: "a\\nb"}'), 4, 18, "tests[0].headers.X", "X must be text of 0 to 8000 characters on one line"),
+    (one_test("path: /\ncookies: [{name: a b, value: c}]"), 4, 22, "tests[0].cookies[0].name", "name must be a cookie's name"),
+    (one_test("path: /\ncookies: [{name: a, value: b;c}]"), 4, 32, "tests[0].cookies[0].value", "on one line without ;"),
+    (one_test("path: /\ncookies: [{name: a, value: b, domain: http://x}]"), 4, 43, "tests[0].cookies[0].domain", "without scheme and port"),
+    (one_test("path: /\nbasicAuth: {username: a}"), 4, 16, "tests[0].basicAuth", 'basicAuth has no "password"'),
+    (one_test("path: /\nlogin: yes"), 4, 12, "tests[0].login", 'login must be a mapping with path and steps, or false, got "yes"'),
+    (one_test("path: /\nlogin: {path: /}"), 4, 12, "tests[0].login", 'login has no "steps"'),
+    (one_test("path: /\nlogin: {path: /, steps: [{clik: a}]}"), 4, 31, "tests[0].login.steps[0]", 'did you mean "click"?'),
+    (one_test("path: /\ncolorScheme: sepia"), 4, 18, "tests[0].colorScheme", "colorScheme must be light, dark or no-preference"),
+    (one_test("path: /\nlocale: german"), 4, 13, "tests[0].locale", "such as en-US or de-CH"),
+    (one_test("path: /\ntimezone: Europe/Zurch"), 4, 15, "tests[0].timezone", '(closest: "Europe/Zurich")'),
+    (one_test("path: /\nblockHosts: [http://x]"), 4, 18, "tests[0].blockHosts[0]", "without scheme and port"),
+    (one_test("path: /\nstabilize: {tine: no}"), 4, 17, "tests[0].stabilize.tine", 'did you mean "time"?'),
+    (one_test("path: /\nstabilize: {time: never}"), 4, 23, "tests[0].stabilize.time", "time must be true or false"),
+    (one_test("path: /\ncss: '@import \"x\"'"), 4, 10, "tests[0].css", "css must be CSS that loads nothing"),
+    (one_test("path: /\ncss: 'a{b:u\\72 l(http://x)}'"), 4, 10, "tests[0].css", "css must be CSS that loads nothing"),
+    (one_test("path: /\ncss: 'a{b:image-set(\"http://x\" 1x)}'"), 4, 10, "tests[0].css", "css must be CSS that loads nothing"),
+    (one_test("path: /\nelement: '${{ secrets.KEY }}'"), 4, 14, "tests[0].element", "a secret is not filled in here, only in headers, cookies"),
+    (one_test("path: /\nheaders: {X: '${{ env.KEY }}'}"), 4, 18, "tests[0].headers.X", "${{ env.KEY }} is not known; a secret is written ${{ secrets.NAME }}"),
     # steps
     (one_test("path: /\nsteps: [click]"), 4, 13, "tests[0].steps[0]", "steps[0] must be one of click, fill, hover, press, scroll, wait"),
     (one_test("path: /\nsteps: [{clik: a}]"), 4, 14, "tests[0].steps[0]", '"clik" is no step, did you mean "click"?'),
@@ -466,6 +494,99 @@ def test_every_yaml_example_in_the_documentation_is_a_suite():
     assert blocks
     for block in blocks:
         assert parse(block.split("```")[0]).with_base_url("https://x.example").shots()
+
+
+COMPLETE = """\
+baseUrl: https://x.example/app
+mask: .price
+hide: .chat
+css: "b { color: red }"
+headers: {X-Preview: yes, X-Number: 12}
+basicAuth: {username: ada, password: "${{ secrets.PASSWORD }}"}
+cookies: [{name: consent, value: all}]
+localStorage: {theme: dark}
+login:
+  path: /login
+  steps: [{fill: {selector: "#p", value: "${{secrets.PASSWORD}}"}}]
+  waitFor: "#welcome"
+colorScheme: dark
+locale: de-CH
+timezone: Europe/Zurich
+blockHosts: "*.ADS.example"
+stabilize: {time: false, hover: false}
+viewports: [{name: phone, device: iphone 15}, {name: tv, device: iPhone 15, width: 1920, deviceScaleFactor: 1}]
+tests:
+  - name: All of it
+    path: /
+  - name: Its own
+    path: /
+    mask: [{selector: .price, color: "#ABC"}, {x: 1, y: 2, width: 3, height: 4}]
+    hide: .banner
+    css: "i { color: red }"
+    headers: {}
+    cookies: [{name: a, value: "1", domain: .x.example, path: /a}]
+    login: no
+    blockHosts: [cdn.example]
+    stabilize: {video: no, time: yes}
+    colorScheme: no-preference
+"""
+
+
+def test_who_visits_and_what_is_covered_arrive_in_the_page():
+    page = parse(COMPLETE).shots()[0].page
+    assert (page.mask, page.hide, page.css) == ((Mask("#ff69b4", ".price"),), (".chat",), "b { color: red }")
+    assert page.stabilize == STABILIZERS - {"time", "hover"}
+    assert (page.width, page.height, page.scale) == (393, 659, 3)
+    visitor = page.visitor
+    assert visitor.headers == (("X-Preview", "yes"), ("X-Number", "12"))
+    assert visitor.credentials == ("ada", "${{ secrets.PASSWORD }}")
+    assert visitor.cookies == (Cookie("consent", "all"),)
+    assert visitor.local_storage == (("theme", "dark"),)
+    assert visitor.login == Login(
+        "https://x.example/app/login", (Step("fill", "#p", "${{secrets.PASSWORD}}"),), ("#welcome",)
+    )
+    assert (visitor.colour_scheme, visitor.locale, visitor.timezone) == ("dark", "de-CH", "Europe/Zurich")
+    assert visitor.block_hosts == ("*.ads.example",)
+    assert "iPhone" in visitor.user_agent
+    assert visitor.is_mobile
+    assert visitor.has_touch
+
+
+def test_a_tests_own_keys_replace_the_suites_and_what_is_covered_or_blocked_adds_up():
+    phone, tv = [shot.page for shot in parse(COMPLETE).shots() if shot.test == "Its own"]
+    box = Mask("#ff69b4", box=Box(1, 2, 3, 4))
+    assert phone.mask == (Mask("#ff69b4", ".price"), Mask("#aabbcc", ".price"), box)
+    assert (phone.hide, phone.css) == ((".chat", ".banner"), "i { color: red }")
+    assert phone.stabilize == STABILIZERS - {"hover", "video"}
+    visitor = phone.visitor
+    assert (visitor.headers, visitor.login) == ((), None)
+    assert visitor.cookies == (Cookie("a", "1", ".x.example", "/a"),)
+    assert visitor.local_storage == (("theme", "dark"),)
+    assert visitor.block_hosts == ("*.ads.example", "cdn.example")
+    assert visitor.colour_scheme == "no-preference"
+    assert (tv.width, tv.height, tv.scale) == (1920, 659, 1)
+
+
+def test_the_complete_suite_is_one_for_editors_too_and_survives_a_database_row():
+    told = yaml.safe_load(COMPLETE)
+    told["headers"] = {"X-Preview": "yes"}
+    jsonschema.Draft202012Validator(json_schema()).validate(told)
+    for shot in parse(COMPLETE).shots():
+        assert Shot.from_json(shot.to_json()) == shot
+
+
+def test_a_shot_that_was_stored_before_these_keys_can_be_read():
+    told = json.loads(parse(SMALLEST).shots()[0].to_json())
+    del told["viewport"]["device"]
+    for name in ("mask", "hide", "css", "visitor", "stabilize"):
+        del told["page"][name]
+    assert Shot.from_json(json.dumps(told)) == parse(SMALLEST).shots()[0]
+
+
+def test_every_device_of_playwright_makes_a_viewport():
+    for name, device in devices.known().items():
+        viewport = Viewport.model_validate({"name": "x", "device": name})
+        assert (viewport.width, viewport.height) == (device["width"], device["height"])
 
 
 def test_reading_suites_loads_nothing_heavy():

@@ -53,6 +53,27 @@ def test_init_makes_an_organisation_once_and_says_so_the_second_time(terminal: T
     assert "nothing changed" in again.stdout
 
 
+def test_a_secret_is_read_from_standard_input_and_never_printed(ready: Terminal) -> None:
+    ready.json("project", "create", "--organization", "Acme", "--name", "Shop")
+    shop = ("--organization", "Acme", "--project", "shop")
+    origins = ("--origin", "https://x.example", "--origin", "https://y.example/")
+    done = CliRunner().invoke(
+        main, ["secret", "set", *shop, "--name", "KEY", *origins], env=ready.environment, input="hunter2 \n"
+    )
+    assert (done.exit_code, done.stdout) == (
+        0,
+        "KEY is stored; it may be sent to https://x.example, https://y.example.\n",
+    )
+    listed = ready.run("secret", "list", *shop).stdout
+    assert listed.startswith("KEY  ")
+    assert "https://x.example https://y.example" in listed
+    assert "hunter2" not in listed
+    assert ready.run("secret", "delete", *shop, "--name", "KEY").exit_code == 0
+    assert ready.run("secret", "list", *shop).stdout == ""
+    again = ready.run("secret", "delete", *shop, "--name", "KEY")
+    assert (again.exit_code, "has no secret 'KEY'" in again.output) == (1, True)
+
+
 def test_a_project_and_a_key_are_made_with_ids_on_one_line(ready: Terminal, tmp_path: Path) -> None:
     (tmp_path / "suite.yml").write_text(SUITE)
     suite = str(tmp_path / "suite.yml")

@@ -10,7 +10,7 @@ from vision_runner import Runner
 from vision_site import PAGES, Site
 
 from server.vision.capture import Session
-from server.vision.page import Image, Page
+from server.vision.page import STABILIZERS, Image, Page, Stabilizer
 
 pytestmark = pytest.mark.browser
 
@@ -51,6 +51,9 @@ def test_a_hard_page_gives_one_hash(name: str, run: Runner, session: Session, si
         ("resize.html", GREEN, 200 * 2000),
         ("resize.html", BLUE, 300 * 2000),
         ("hover.html", GREEN, 300 * 300),
+        ("hides.html", GREEN, 5 * 500 * 700),
+        ("hides-by-observer.html", GREEN, 5 * 500 * 700),
+        ("tall.html", GREEN, 300 * 40),  # the late picture at its end
     ],
 )
 def test_nothing_that_a_person_sees_is_missing(
@@ -78,6 +81,20 @@ def test_how_long_a_page_was_waited_for_does_not_show(capture: Callable[..., Ima
     quick, slower = (capture(name, wait_for=(".loaded",)) for name in ("quick", "slower"))
 
     assert quick.sha256 == slower.sha256
+
+
+@pytest.mark.parametrize("how", ["(await fetch(url)).text()", "new Promise((done) => ask(url, done))"])
+def test_how_long_an_answer_took_does_not_show(how: str, capture: Callable[..., Image], site: Site) -> None:
+    page = """<body><p id="clock"></p><script>
+      const ask = (url, done) => { const asked = new XMLHttpRequest();
+        asked.onload = done; asked.open("GET", url); asked.send(); };
+      setTimeout(async () => { const url = "/slow?ms=%d"; await HOW;
+        setTimeout(() => (clock.textContent = performance.now()), 10); }, 30);
+      setInterval(() => { for (let n = 0; n < 3e6; n++) Math.sqrt(n); }, 5); // time passes slowly
+    </script>""".replace("HOW", how)
+    site.pages["quick"], site.pages["slower"] = page % 0, page % 300
+
+    assert capture("quick").sha256 == capture("slower").sha256
 
 
 def test_a_known_picture_is_accepted_at_first_sight(capture: Callable[..., Image]) -> None:
@@ -133,14 +150,88 @@ def test_ignored_places_come_back_in_px_of_the_image(capture: Callable[..., Imag
     assert image.ignore == (Box(0, 80, 800, 400), Box(1580, 1180, 20, 20))
 
 
-def test_a_page_too_tall_for_the_browser_is_cut_and_says_so(
-    capture: Callable[..., Image], site: Site
-) -> None:
-    site.pages["tall"] = "<body style='margin:0'><div style='height:20000px'>"
-    image = capture("tall", width=200, height=1000)
+def test_a_slider_shows_one_slide(capture: Callable[..., Image]) -> None:
+    image = capture("slider.html")
 
-    assert image.height == 16384
-    assert "16384" in (image.note or "")
+    assert sorted(area(image, colour) for colour in (GREEN, BLUE, RED)) == [0, 0, 200 * 300]
+
+
+def test_a_film_shows_its_first_frame(capture: Callable[..., Image]) -> None:
+    image = capture("film.html")
+
+    with Pillow.open(io.BytesIO(image.png)) as picture:
+        red, _, blue = picture.convert("RGB").getpixel((100, 100))
+    assert red > 240
+    assert blue < 15
+
+
+def test_a_page_taller_than_the_browser_draws_is_whole(capture: Callable[..., Image]) -> None:
+    image = capture("tall.html", width=400)
+
+    assert (image.width, image.height, image.note) == (400, 20000, None)
+    assert area(image, BLUE) == 400 * 80 - 50 * 50, "the sticky header is there once"
+    assert area(image, RED) == 50 * 50, "and so is what is fixed"
+    with Pillow.open(io.BytesIO(image.png)) as picture:
+        stripes = picture.convert("L").crop((380, 80, 381, 19960)).tobytes()
+    assert stripes == (b"\xff" * 90 + b"\xcc" * 10) * 198 + b"\xff" * 80, "no row lost or doubled at a seam"
+
+
+def test_a_page_beyond_all_bounds_is_cut_and_says_so(capture: Callable[..., Image], site: Site) -> None:
+    site.pages["beyond"] = "<body style='margin:0'><div style='height:70000px'>"
+    image = capture("beyond", width=100, height=2000)
+
+    assert image.height == 65535
+    assert "cut to 100x65535 px" in (image.note or "")
+
+
+def test_a_page_without_end_is_followed_for_twenty_windows(capture: Callable[..., Image]) -> None:
+    image = capture("endless.html")
+
+    assert 20 * 600 < image.height < 26 * 600
+    assert "grows while it is scrolled" in (image.note or "")
+
+
+BOX = "<!doctype html><style>body{margin:0} #box{width:100px;height:100px;background:#0a0} %s</style>"
+SWITCHES: dict[Stabilizer, tuple[str, dict[str, str]]] = {
+    # What is switched off -> a page that is green with it and not without, and how it is asked for.
+    "time": (
+        BOX % "#box{background:#c00}" + "<div id=box></div><script>"
+        "if (Date.now() === Date.UTC(2026, 0, 15, 10, 30)) box.style.background = '#0a0'</script>",
+        {},
+    ),
+    "animation": (
+        BOX % "@keyframes go{to{background:#c00}} #box{animation:go 1s linear -0.5s infinite}"
+        + "<div id=box></div>",
+        {},
+    ),
+    "scroll": (
+        BOX % "" + "<div id=box hidden></div><div style='height:3000px'></div>"
+        "<script>addEventListener('scroll', () => (box.hidden = false))</script>",
+        {},
+    ),
+    "video": (
+        BOX % "" + "<div id=box hidden></div><video src=film.webm autoplay muted loop></video>"
+        "<script>document.querySelector('video').onpause = () => (box.hidden = false)</script>",
+        {},
+    ),
+    "lazy": (
+        "<div style='height:9000px'></div><img loading=lazy src=green.png width=30 height=20>",
+        {"element": "img"},
+    ),
+    "caret": (
+        BOX % "#box:focus{background:#c00}" + "<div id=box tabindex=0></div><script>box.focus()</script>",
+        {},
+    ),
+    "hover": (BOX % "#box:hover{background:#c00}" + "<div id=box></div>", {}),
+}
+
+
+@pytest.mark.parametrize("step", SWITCHES)
+def test_each_step_can_be_switched_off(step: Stabilizer, capture: Callable[..., Image], site: Site) -> None:
+    site.pages["switched"], asked = SWITCHES[step]
+
+    assert area(capture("switched", **asked), GREEN) > 0
+    assert area(capture("switched", **asked, stabilize=STABILIZERS - {step}), GREEN) == 0
 
 
 def test_steps_are_taken_in_order(capture: Callable[..., Image]) -> None:

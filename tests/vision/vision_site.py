@@ -8,9 +8,11 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from PIL import Image
+
+from benchmarks.pages import film
 
 PAGES = Path(__file__).parent / "pages"
 
@@ -22,9 +24,9 @@ def solid(colour: str, width: int = 30, height: int = 20) -> bytes:
 
 
 class Site:
-    """Serves on a free loopback port; `hits` holds the paths that were asked for, in order."""
+    """Serves on a free port, of loopback unless told; `hits` holds the paths that were asked for, in order."""
 
-    def __init__(self) -> None:
+    def __init__(self, address: str = "127.0.0.1") -> None:
         self.hits: list[str] = []
         self.pages: dict[str, str] = {}
         site = self
@@ -38,10 +40,10 @@ class Site:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        self._server = ThreadingHTTPServer((address, 0), Answer)
         self._server.daemon_threads = True
         self.port = self._server.server_port
-        self.host = f"127.0.0.1:{self.port}"
+        self.host = f"{address}:{self.port}"
         self.url = f"http://{self.host}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
@@ -58,7 +60,7 @@ class Site:
         parts = urlsplit(request.path)
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         time.sleep(int(query.get("ms", 0)) / 1000)
-        name = parts.path.strip("/")
+        name = unquote(parts.path.strip("/"))
         status, kind, body, extra = 200, "text/html; charset=utf-8", b"", {}
         if name in self.pages:
             body = self.pages[name].encode()
@@ -66,6 +68,8 @@ class Site:
             body = (PAGES / name).read_bytes()
         elif name == "slow":
             kind, body = "text/plain", b"slow answer"
+        elif name == "film.webm":
+            kind, body = "video/webm", film()
         elif name == "green.png":
             kind, body = "image/png", solid("#00aa00")
         elif name == "status":
@@ -74,6 +78,8 @@ class Site:
             status, extra = 302, {"Location": query["to"]}
         elif name == "loop":
             status, extra = 302, {"Location": "/loop"}
+        elif name == "further":
+            status, extra = 302, {"Location": f"/further?n={int(query['n']) + 1}"}
         elif name == "download":
             kind, body = "application/zip", b"PK"
             extra = {"Content-Disposition": "attachment; filename=a.zip"}
@@ -92,24 +98,40 @@ class Site:
 
 
 class Secret:
-    """What no page may reach: counts every connection to a loopback port, HTTP or not."""
+    """What no page may reach: notes in `asked` each connection's first line, and each datagram.
 
-    def __init__(self) -> None:
-        self.connections = 0
-        # One socket for both families: "[::1]" and "127.0.0.1" both lead here.
-        self._socket = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
+    It listens on all of this machine's addresses, IPv4 and IPv6, unless one is named.
+    """
+
+    def __init__(self, address: str | None = None, port: int = 0) -> None:
+        self.asked: list[str] = []
+        if address:
+            self._socket = socket.create_server((address, port))
+        else:  # one socket for both families: "[::1]" and "127.0.0.1" both lead here
+            self._socket = socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True)
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
-        self._thread = threading.Thread(target=self._accept)
+        self._udp = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+        self._udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        self._udp.bind(("::", self.port))
+        self._threads = [threading.Thread(target=self._accept), threading.Thread(target=self._receive)]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
+        self._udp.sendto(b"", ("::1", self.port))  # a datagram ends it, as nobody else sends an empty one
+        for thread in self._threads:
+            thread.join()
         self._socket.close()
+        self._udp.close()
+
+    def _receive(self) -> None:
+        while self._udp.recv(2048):
+            self.asked.append("a datagram")
 
     def _accept(self) -> None:
         while True:
@@ -117,6 +139,8 @@ class Secret:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            self.connections += 1
-            with connection:
+            with connection, contextlib.suppress(OSError):
+                connection.settimeout(0.3)
+                self.asked.append("a connection")
+                self.asked[-1] = connection.recv(2048).decode("latin-1").partition("\r\n")[0]
                 connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nsecret")

@@ -1,6 +1,6 @@
 // Moves a document's clock on by `ms` and ends its finite animations; pages often go on from there.
-async (ms) => {
-  const clock = window[Symbol.for("retestr")];
-  await clock?.advance(ms);
-  clock?.endAnimations(false);
+async ({ ms, animation }) => {
+  const backstage = window[Symbol.for("retestr")];
+  await backstage?.advance(ms);
+  if (animation) backstage?.endAnimations(false);
 }

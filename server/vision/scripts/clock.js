@@ -1,22 +1,19 @@
 // Runs in every document before the page's own scripts, in the page's world.
 //
-// It gives the document one fixed time that moves only when we move it (`advance`), seeded random
-// numbers, and a switch (`hold`) after which the page is told nothing more of resizing or scrolling:
-// taking a picture larger than the window makes the browser report both, and pages react to them.
-// What the other scripts need of the real browser is kept in `window[Symbol.for("retestr")]`.
+// It gives the document one fixed time that moves only when we move it (`advance`), and seeded random
+// numbers. `backstage.js` ran before it, and is told how to move this clock.
 (() => {
-  const KEY = Symbol.for("retestr");
-  if (KEY in window) return;
+  const backstage = window[Symbol.for("retestr")];
+  if (backstage.isVirtual) return;
 
   const START_MS = Date.UTC(2026, 0, 15, 10, 30);
   const FRAME_MS = 1000 / 60;
   const MOST_CALLBACKS = 20000; // per advance: a page that re-arms a timer of 0 ms must not hang us
-  const MOST_REAL_MS = 3000; // per advance, likewise
+  const MOST_REAL_MS = 8000; // per advance, likewise
+  const MOST_ANSWER_MS = 10000; // how long time stands still for an answer of the network
 
   const RealDate = Date;
   const realNow = performance.now.bind(performance);
-  const realTimeout = window.setTimeout.bind(window);
-  const realFrame = window.requestAnimationFrame.bind(window);
   const channel = new MessageChannel();
   const define = (object, name, value) =>
     Object.defineProperty(object, name, { value, writable: true, configurable: true });
@@ -75,8 +72,9 @@
   let advancing = Promise.resolve();
   const advanceAlone = async (ms) => {
     const until = now + ms;
-    const realEnd = realNow() + MOST_REAL_MS;
+    let realEnd = realNow() + MOST_REAL_MS;
     for (let count = 0; count < MOST_CALLBACKS && realNow() < realEnd; count++) {
+      if (awaited > givenUp) realEnd += await answers();
       const timer = earliest(until);
       if (!timer) break;
       now = Math.max(now, timer.at);
@@ -92,6 +90,42 @@
     now = until;
   };
   const advance = (ms) => (advancing = advancing.then(() => advanceAlone(ms)));
+
+  // --- the network takes no time in the page -------------------------------------------------------
+  // How soon an answer comes varies; what the page does with it shall not. So its time stands still
+  // while it awaits one, except for those that never come (`givenUp` many: streams).
+  let awaited = 0;
+  let givenUp = 0;
+  const awaiting = (promise) => {
+    awaited++;
+    const over = () => {
+      awaited--;
+      givenUp = Math.min(givenUp, awaited);
+    };
+    promise.then(over, over);
+    return promise;
+  };
+  const answers = async () => {
+    const began = realNow();
+    while (awaited > givenUp && realNow() - began < MOST_ANSWER_MS) await backstage.sleep(2);
+    givenUp = awaited;
+    await nextTask(); // what the answer sets off
+    return realNow() - began;
+  };
+  const wrap = (object, name, wrapped) => define(object, name, wrapped(object[name]));
+  wrap(window, "fetch", (real) => function fetch(...args) {
+    return awaiting(real.apply(this, args));
+  });
+  for (const name of ["arrayBuffer", "blob", "formData", "json", "text"]) {
+    wrap(Response.prototype, name, (real) => function (...args) {
+      return awaiting(real.apply(this, args));
+    });
+  }
+  wrap(XMLHttpRequest.prototype, "send", (real) => function send(...args) {
+    real.apply(this, args);
+    if (this.readyState === XMLHttpRequest.DONE) return; // it was synchronous
+    awaiting(new Promise((resolve) => this.addEventListener("loadend", resolve, { once: true })));
+  });
 
   // --- what tells the time -----------------------------------------------------------------------
   function VirtualDate(...args) {
@@ -147,74 +181,5 @@
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   });
 
-  // --- what the page is not told while its picture is taken ----------------------------------------
-  let holding = false;
-  const hold = (event) => holding && event.stopImmediatePropagation();
-  for (const type of ["resize", "scroll", "scrollend"]) {
-    window.addEventListener(type, hold, true);
-    window.visualViewport?.addEventListener(type, hold, true);
-  }
-  // Leaving a page asks nobody.
-  window.addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), true);
-
-  const realMatchMedia = window.matchMedia.bind(window);
-  define(window, "matchMedia", function matchMedia(query) {
-    const list = realMatchMedia(query);
-    list.addEventListener("change", hold);
-    return list;
-  });
-  for (const name of ["ResizeObserver", "IntersectionObserver"]) {
-    const Real = window[name];
-    const Held = class extends Real {
-      constructor(callback, options) {
-        super((entries, observer) => holding || callback.call(observer, entries, observer), options);
-      }
-    };
-    Object.defineProperty(Held, "name", { value: name });
-    define(window, name, Held);
-  }
-
-  // --- what is drawn --------------------------------------------------------------------------------
-  // The document and every open shadow root in it: neither selectors nor `getAnimations` look inside.
-  const roots = () => {
-    const found = [document];
-    for (let i = 0; i < found.length; i++) {
-      for (const element of found[i].querySelectorAll("*")) {
-        if (element.shadowRoot) found.push(element.shadowRoot);
-      }
-    }
-    return found;
-  };
-
-  // Animations that end arrive at their end, as they would have for a person who waited. Those without
-  // an end go on, or with `cancelEndless` back to where they began. Scrolling drives some: left alone.
-  const endAnimations = (cancelEndless) => {
-    for (const animation of roots().flatMap((root) => root.getAnimations())) {
-      const timing = animation.effect?.getComputedTiming();
-      const runs = animation.playState !== "paused" && animation.playbackRate !== 0;
-      if (!timing || !runs || animation.timeline !== document.timeline) continue;
-      if (Number.isFinite(timing.endTime)) animation.finish();
-      else if (cancelEndless) animation.cancel();
-    }
-  };
-
-  Object.defineProperty(window, KEY, {
-    value: Object.freeze({
-      roots,
-      endAnimations,
-      advance,
-      elapsed: () => now,
-      hold: () => void (holding = true),
-      // Real time, for our own scripts.
-      sleep: (ms) => new Promise((resolve) => realTimeout(resolve, ms)),
-      frames: async (count) => {
-        for (let i = 0; i < count; i++) {
-          await new Promise((resolve) => {
-            realFrame(resolve);
-            realTimeout(resolve, 200); // a document that is not drawn gets no frames
-          });
-        }
-      },
-    }),
-  });
+  Object.assign(backstage, { isVirtual: true, advance, elapsed: () => now });
 })();

@@ -1,47 +1,69 @@
 // Brings everything that moves by itself to rest, in this document, for good.
 //
-// `blur`: take the focus (and its ring or caret) away. `pointer`: leave the mouse where a step put
-// it; else nothing reacts to it, because the browser believes it to be in the top left corner.
-async ({ blur, pointer }) => {
-  const clock = window[Symbol.for("retestr")];
-  if (!clock) return;
-  const roots = clock.roots();
+// Each word says whether to: end what is animated; take the focus away (`blur`); draw no `caret`; let nothing
+// react to the mouse (`hover`), which the browser believes to be in the top left corner; stop each `video`.
+async ({ animation, blur, caret, hover, video }) => {
+  const backstage = window[Symbol.for("retestr")];
+  if (!backstage) return;
+  const roots = backstage.roots();
   const everywhere = (selector) => roots.flatMap((root) => [...root.querySelectorAll(selector)]);
 
-  clock.hold();
+  backstage.hold();
   if (blur) document.activeElement?.blur?.();
 
   // Constructed sheets, because a page's content security policy forbids <style>.
   const still = new CSSStyleSheet();
   still.replaceSync(
-    "*, ::before, ::after { caret-color: transparent !important; transition: none !important;" +
-      " scroll-behavior: auto !important; }" +
-      (pointer ? "" : "* { pointer-events: none !important; }"),
+    "* { scroll-behavior: auto !important; }" +
+      (caret ? "*, ::before, ::after { caret-color: transparent !important; }" : "") +
+      (animation ? "*, ::before, ::after { transition: none !important; }" : "") +
+      (hover ? "* { pointer-events: none !important; }" : ""),
   );
   for (const root of roots) root.adoptedStyleSheets = [...root.adoptedStyleSheets, still];
 
-  for (const media of everywhere("video, audio")) {
+  if (video) await Promise.all(everywhere("video, audio").map((media) => toStart(media, backstage)));
+  if (animation) {
+    for (const svg of everywhere("svg")) {
+      svg.pauseAnimations?.();
+      svg.setCurrentTime?.(0);
+    }
+    for (const progress of everywhere("progress:indeterminate")) progress.value = 0;
+    for (const marquee of everywhere("marquee")) {
+      const box = document.createElement("div");
+      for (const { name, value } of marquee.attributes) box.setAttribute(name, value);
+      box.style.overflow = "hidden";
+      box.append(...marquee.childNodes);
+      marquee.replaceWith(box);
+    }
+    // Ending one animation may start another: a few rounds.
+    for (let round = 0; round < 3; round++) {
+      backstage.endAnimations(true);
+      await backstage.frames(1);
+    }
+  }
+  await backstage.frames(1);
+
+  // A film that plays, or is about to, shows its first frame instead of its poster. What is drawn comes
+  // after what was asked for, also after "seeked": ask again until the frame that is drawn is the first.
+  async function toStart(media, { frames, sleep }) {
+    const begins = media.played.length > 0 || (media.autoplay && media.muted);
     media.autoplay = false;
     media.pause();
-    if (media.currentTime > 0) media.currentTime = 0;
+    if (!begins || media.readyState < media.HAVE_CURRENT_DATA) return;
+    let drawn = null;
+    const look = (_, frame) => {
+      drawn = frame.mediaTime;
+      media.requestVideoFrameCallback(look);
+    };
+    media.requestVideoFrameCallback?.(look);
+    for (let round = 0; round < 5 && drawn !== 0; round++) {
+      const sought = new Promise((resolve) => media.addEventListener("seeked", resolve, { once: true }));
+      drawn = null;
+      media.currentTime = 0;
+      await Promise.race([sought, sleep(1000)]);
+      if (!media.requestVideoFrameCallback) return; // it only sounds
+      for (let wait = 0; wait < 20 && drawn === null; wait++) await frames(1);
+      await frames(2);
+    }
   }
-  for (const svg of everywhere("svg")) {
-    svg.pauseAnimations?.();
-    svg.setCurrentTime?.(0);
-  }
-  for (const progress of everywhere("progress:indeterminate")) progress.value = 0;
-  for (const marquee of everywhere("marquee")) {
-    const box = document.createElement("div");
-    for (const { name, value } of marquee.attributes) box.setAttribute(name, value);
-    box.style.overflow = "hidden";
-    box.append(...marquee.childNodes);
-    marquee.replaceWith(box);
-  }
-
-  // Ending one animation may start another: a few rounds.
-  for (let round = 0; round < 3; round++) {
-    clock.endAnimations(true);
-    await clock.frames(1);
-  }
-  await clock.frames(1);
 }

@@ -1,0 +1,59 @@
+"""How much memory the browser's processes have, and ending a page's that has too much. Linux only: read in /proc.
+
+Chromium bounds a page's JavaScript objects (at 4 GB) but neither its buffers nor its elements, and a few such pages at
+once would take the whole machine.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+log = logging.getLogger("retestr.browser")
+
+MOST_PAGE_BYTES = 2 * 1024**3
+WATCH_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One of the browser's processes; `own_bytes` leaves out what it shares with others, as its program."""
+
+    pid: int
+    is_page: bool
+    own_bytes: int
+
+
+def processes(parent: int | None = None) -> Iterator[Process]:
+    """The descendants of a process, of this one unless told; none where there is no /proc."""
+    for thread in Path(f"/proc/{parent or os.getpid()}/task").glob("*"):
+        try:
+            children = (thread / "children").read_text().split()
+        except OSError:
+            continue  # it has just ended
+        for child in map(int, children):
+            with contextlib.suppress(OSError, ValueError):
+                is_page = b"--type=renderer" in Path(f"/proc/{child}/cmdline").read_bytes()
+                _, resident, shared, *_ = map(int, Path(f"/proc/{child}/statm").read_text().split())
+                yield Process(child, is_page, (resident - shared) * os.sysconf("SC_PAGE_SIZE"))
+            yield from processes(child)
+
+
+def kept_bytes() -> int:
+    """The memory of what outlives pages: the browser and its driver, without the processes of pages."""
+    return sum(process.own_bytes for process in processes() if not process.is_page)
+
+
+async def end_big_pages() -> None:
+    """Look after the pages for ever: one that has more than `MOST_PAGE_BYTES` crashes."""
+    while True:
+        for process in processes():
+            if process.is_page and process.own_bytes > MOST_PAGE_BYTES:
+                log.warning("a page was ended: it had %d MiB of memory", process.own_bytes // 2**20)
+                with contextlib.suppress(OSError):
+                    os.kill(process.pid, signal.SIGKILL)
+        await asyncio.sleep(WATCH_S)

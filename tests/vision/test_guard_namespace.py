@@ -1,0 +1,49 @@
+"""The long proof of the guard, with real DNS and real private addresses: `make check-all`."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import ways
+
+ADDRESSES = ("93.184.216.34/32", "10.0.0.5/32", "169.254.169.254/32", "fd00::5/128")
+ENTER = ["unshare", "--net", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",))]
+PREPARE = " && ".join(
+    ["mount --bind {resolv} /etc/resolv.conf", "ip link set lo up"]
+    + [f"ip address add {address} dev lo" for address in ADDRESSES]
+    + ["exec {python} {script}"]
+)
+
+
+def why_not() -> str | None:
+    """What keeps this machine from making a network namespace."""
+    try:
+        tried = subprocess.run([*ENTER, "ip", "link", "set", "lo", "up"], capture_output=True, text=True)
+    except FileNotFoundError:
+        return "no `unshare` here (util-linux)"
+    return tried.stderr.strip() or None
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(not os.environ.get("RETESTR_LONG"), reason="long: RETESTR_LONG=1, or make check-all")
+def test_no_way_to_no_form_of_address_reaches_a_secret(tmp_path: Path) -> None:
+    if reason := why_not():
+        pytest.skip(f"no network namespace can be made: {reason}")
+    resolv = tmp_path / "resolv.conf"
+    resolv.write_text("nameserver 127.0.0.1\n")
+    script = Path(__file__).with_name("namespace.py")
+    command = PREPARE.format(resolv=resolv, python=sys.executable, script=script)
+    done = subprocess.run([*ENTER, "sh", "-c", command], capture_output=True, text=True, timeout=1200)
+    assert done.returncode == 0, done.stderr
+
+    found = json.loads(done.stdout)
+    assert {form: seen["guarded"] for form, seen in found.items() if seen["guarded"]} == {}
+    for form, seen in found.items():
+        assert all("RETESTR_CAPTURE_ALLOW" in told for told in seen["guarded, told"]), form
+        # The proof that they can be reached: with all addresses allowed, each way arrives.
+        asked = "\n".join(seen["open"])
+        missed = [way for way in ways.WAYS if way not in ways.UNSEEN and ways.path(way) not in asked]
+        assert missed == [], form
