@@ -89,6 +89,7 @@ UNSEEN = frozenset(
         "service worker",  # switched off
         "popup sent on",  # closed by then, mostly
         "webtransport", "stun over udp", "peer over udp",  # UDP is switched off, and nothing takes its place
+        "speculation",  # a wish that a busy browser passes over
         "preconnect", "turn over tcp",  # connect, but name no path
     }
 )  # fmt: skip
