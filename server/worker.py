@@ -23,8 +23,6 @@ from server.vision.capture import Browser
 from server.vision.page import CaptureError
 from server.vision.upstream import Upstream
 
-NICENESS = 10
-"""So that people who read the dashboard of the same machine do not wait for its captures; browsers inherit it."""
 DEFAULT_PORTS = {
     "postgresql": 5432,
     "postgres": 5432,
@@ -42,7 +40,6 @@ def main() -> None:
     """Works until SIGTERM or SIGINT, then drains; when its supervisor is gone, it gives back its work and ends."""
     logging.basicConfig(level=logging.INFO, format="worker: %(message)s", stream=sys.stderr)
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    os.nice(NICENESS)
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_run())
 

@@ -26,7 +26,7 @@ from server.runs import claims, judge, lifecycle, retention, secrets
 from server.runs.claims import Claim
 from server.runs.judge import Job
 from server.runs.lifecycle import Outcome
-from server.vision import memory
+from server.vision import processes
 from server.vision.capture import Browser, Session
 from server.vision.compare import ImageError
 from server.vision.page import CaptureError
@@ -225,7 +225,7 @@ class Worker:
                 CaptureError(
                     "crash",
                     f"The browser crashed twice while it captured {url}. Pages that need more than "
-                    f"{memory.MOST_PAGE_BYTES // 1024**3} GiB of memory do that.",
+                    f"{processes.MOST_PAGE_BYTES // 1024**3} GiB of memory do that.",
                 ),
             )
 
@@ -309,7 +309,7 @@ class Worker:
                 self._none_open.set()
 
     def _is_worn(self) -> bool:
-        return self._pages >= MOST_PAGES or memory.kept_bytes() >= MOST_KEPT_BYTES
+        return self._pages >= MOST_PAGES or processes.kept_bytes() >= MOST_KEPT_BYTES
 
     async def _running_browser(self) -> Browser:
         if self._browser is not None and not self._browser.alive:

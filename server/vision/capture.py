@@ -18,7 +18,7 @@ from playwright.async_api import BrowserContext, Playwright, async_playwright
 from playwright.async_api import Error as BrowserError
 from playwright.async_api import Page as Tab
 
-from server.vision import browser, memory, reasons, visitor
+from server.vision import browser, processes, reasons, visitor
 from server.vision.guard import AddressPolicy, Guard
 from server.vision.logins import Logins
 from server.vision.origins import origin_of
@@ -135,7 +135,8 @@ class Browser:
             raise CaptureError(
                 "browser-missing", f"the browser {self.executable} does not start: {reason}"
             ) from error
-        self._watch = asyncio.create_task(memory.end_big_pages())
+        processes.make_way()
+        self._watch = asyncio.create_task(processes.end_big_pages())
         return self
 
     async def __aexit__(self, *_: object) -> None:

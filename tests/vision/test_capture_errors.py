@@ -18,7 +18,7 @@ import pytest
 from vision_runner import Runner, browsing
 from vision_site import Site
 
-from server.vision import memory
+from server.vision import processes
 from server.vision.capture import Browser, Session
 from server.vision.guard import AddressPolicy
 from server.vision.page import CaptureError, Image, Page, Step
@@ -296,9 +296,9 @@ def test_a_page_that_eats_memory_is_ended_and_harms_no_other_page(
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="memory is seen where there is /proc")
 def test_the_memory_that_a_browser_keeps_is_seen(run: Runner) -> None:
-    before = memory.kept_bytes()
+    before = processes.kept_bytes()
     with browsing(run, AddressPolicy()):
-        kept = memory.kept_bytes() - before
+        kept = processes.kept_bytes() - before
 
     assert 20 * 1024**2 < kept < 1024**3
 

@@ -1,4 +1,4 @@
-"""How much memory the browser's processes have, and ending a page's that has too much. Linux only: read in /proc.
+"""The browser's processes: their memory, their priority, and the end of a page that has too much. Linux only, by /proc.
 
 Chromium bounds a page's JavaScript objects (at 4 GB) but neither its buffers nor its elements, and a few such pages at
 once would take the whole machine.
@@ -17,6 +17,7 @@ log = logging.getLogger("retestr.browser")
 
 MOST_PAGE_BYTES = 2 * 1024**3
 WATCH_S = 0.5
+NICENESS = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,21 @@ def processes(parent: int | None = None) -> Iterator[Process]:
                 _, resident, shared, *_ = map(int, Path(f"/proc/{child}/statm").read_text().split())
                 yield Process(child, is_page, (resident - shared) * os.sysconf("SC_PAGE_SIZE"))
             yield from processes(child)
+
+
+def make_way() -> None:
+    """Lower the browser's priority, so that people who read the dashboard of the same machine do not wait for it.
+
+    Not the worker's own: what it writes to the database, others wait for. The browser leads a group of processes;
+    on Linux only a group's priority is that of all its threads.
+    """
+    groups = set()
+    for process in processes():
+        with contextlib.suppress(OSError):
+            groups.add(os.getpgid(process.pid))
+    for group in groups - {os.getpgrp()}:
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PGRP, group, NICENESS)
 
 
 def kept_bytes() -> int:
