@@ -31,7 +31,7 @@ class Started:
 
 @pytest.fixture
 def worker(app: APIFlask, monkeypatch: pytest.MonkeyPatch) -> Worker:
-    monkeypatch.setattr(work.memory, "kept_bytes", lambda: 0)
+    monkeypatch.setattr(work.processes, "kept_bytes", lambda: 0)
     return Worker(app, "a worker", Started)  # type: ignore[arg-type]
 
 
@@ -69,7 +69,7 @@ def test_when_it_has_kept_too_much_memory_it_is_started_anew(
 ) -> None:
     async def scene() -> None:
         first = await used(worker)
-        monkeypatch.setattr(work.memory, "kept_bytes", lambda: work.MOST_KEPT_BYTES)
+        monkeypatch.setattr(work.processes, "kept_bytes", lambda: work.MOST_KEPT_BYTES)
         assert await used(worker) is not first
 
     play(scene)

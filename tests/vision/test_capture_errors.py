@@ -282,7 +282,7 @@ def test_an_answer_that_does_not_end_is_one_error_and_harms_no_other_page(
 def test_a_page_that_eats_memory_is_ended_and_harms_no_other_page(
     eats: str, run: Runner, site: Site, capture: Callable[..., Image], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "MOST_PAGE_BYTES", 300 * 1024**2)
+    monkeypatch.setattr(processes, "MOST_PAGE_BYTES", 300 * 1024**2)
     site.pages["eats"] = f"<script>{eats}</script>"
     with Raw(b"") as server:
         told, *others = visit_all(
