@@ -75,6 +75,7 @@ def every_page(browser: Browser, run: str, email: str, password: str, folder: Pa
         "projects": f"{home}/",
         "runs": f"{home}/projects/sample-shop",
         "suite": f"{home}/projects/sample-shop/suite",
+        "project-settings": f"{home}/projects/sample-shop/settings",
         "new-project": f"{home}/projects/new",
         "api-keys": f"{home}/settings/api-keys",
         "audit-logs": f"{home}/settings/audit-logs",
