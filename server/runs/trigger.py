@@ -56,8 +56,9 @@ def trigger(
 ) -> tuple[Run, bool]:
     """Makes a run with all its snapshots, PENDING; returns it, and True where the key had made it before.
 
-    Raises `Invalid` where the suite cannot be used, selects nothing or needs a secret that is not there, `Conflict` where the idempotency key came
-    with another request within 48 hours, and `TooMany` where the organisation has `max_unfinished` runs already.
+    Raises `Invalid` where the suite cannot be used, selects nothing or needs a secret that is not there, `Conflict`
+    where the idempotency key came with another request within 48 hours, and `TooMany` where the organisation has
+    `max_unfinished` unfinished runs already.
     """
     shots = _shots(project, asked, max_snapshots)
     secrets.check(project, shots)

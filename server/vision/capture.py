@@ -55,6 +55,14 @@ class _Room:
     origins: set[str] = field(default_factory=set)
 
 
+@dataclass(slots=True)
+class _Stay:
+    """Where a page is visited, and its visit, as far as they have come about."""
+
+    room: _Room | None = None
+    visit: Visit | None = None
+
+
 class Browser:
     """One running browser; use it with `async with`.
 
@@ -190,37 +198,43 @@ class Session:
             raise self._masked(error) from None
 
     async def _capture(self, page: Page, known: frozenset[str], state: State) -> Image:
-        _check_address(page.url)
         key = (page.width, page.height, page.scale, page.visitor)
+        async with self._stay(page, "the browser made a tab") as stay:
+            room = stay.room = self._idle[key].pop() if self._idle[key] else await self._open_room(page)
+            stay.visit = await self._prepare(room, await room.context.new_page(), page, state)
+            image = await stay.visit.picture(known)
+            room.origins = stay.visit.traffic.origins
+            for tab in room.context.pages:  # a popup's popup, too
+                await tab.close()
+            stay.room = None  # for the next page
+        self._idle[key].append(room)
+        return image
+
+    @contextlib.asynccontextmanager
+    async def _stay(self, page: Page, at_first: str) -> "AsyncIterator[_Stay]":
+        """A place among the pages that are visited at once, for as long as this one may take.
+
+        What goes wrong is a CaptureError with evidence; `at_first` says what took long before there was a visit.
+        The room is closed at the end, unless it has been taken out.
+        """
+        _check_address(page.url)
+        stay = _Stay()
         async with self._owner._places:
-            room: _Room | None = None
-            visit: Visit | None = None
             try:
                 async with asyncio.timeout(page.timeout_s):
-                    room = self._idle[key].pop() if self._idle[key] else await self._open_room(page)
-                    tab = await room.context.new_page()
-                    visit = await self._prepare(room, tab, page, state)
-                    image = await visit.picture(known)
-                    room.origins = visit.traffic.origins
-                    for tab in room.context.pages:  # a popup's popup, too
-                        await tab.close()
-                self._idle[key].append(room)
-                room = None
-                return image
+                    yield stay
             except TimeoutError:
-                stage, pending = (
-                    (visit.stage, visit.traffic.pending()) if visit else ("the browser made a tab", [])
-                )
-                raise _with_evidence(
-                    reasons.timeout_error(page.url, page.timeout_s, stage, pending), visit, self.secrets
-                ) from None
+                visit = stay.visit
+                stage, pending = (visit.stage, visit.traffic.pending()) if visit else (at_first, [])
+                error = reasons.timeout_error(page.url, page.timeout_s, stage, pending)
+                raise _with_evidence(error, visit, self.secrets) from None
             except BrowserError as error:
                 raise await self._crash(page, error) from error
             except CaptureError as error:
-                raise _with_evidence(error, visit, self.secrets) from None
+                raise _with_evidence(error, stay.visit, self.secrets) from None
             finally:
-                if room is not None:
-                    await _close_room(room)
+                if stay.room is not None:
+                    await _close_room(stay.room)
 
     async def _logged_in(self, page: Page) -> State:
         """What the log-in that a page asks for left in the browser, by the first page of the run that asked."""
@@ -243,28 +257,16 @@ class Session:
         return await self._owner._logins.state((self._run, who), lambda: self._log_in(asked))
 
     async def _log_in(self, page: Page) -> State:
-        _check_address(page.url)
-        async with self._owner._places:
-            room: _Room | None = None
-            visit: Visit | None = None
-            try:
-                async with asyncio.timeout(page.timeout_s):
-                    room = await self._open_room(page)
-                    visit = await self._prepare(room, await room.context.new_page(), page, State())
-                    await visit.log_in()
-                    return await State.of(room.context)
-            except TimeoutError:
-                stage, pending = (visit.stage, visit.traffic.pending()) if visit else ("opening it", [])
-                error = reasons.timeout_error(page.url, page.timeout_s, stage, pending)
+        try:
+            async with self._stay(page, "opening it") as stay:
+                room = stay.room = await self._open_room(page)
+                stay.visit = await self._prepare(room, await room.context.new_page(), page, State())
+                await stay.visit.log_in()
+                return await State.of(room.context)
+        except CaptureError as error:
+            if error.kind == "timeout":
                 error.retry = False  # each page would wait as long again
-                raise _with_evidence(error, visit, self.secrets) from None
-            except BrowserError as error:
-                raise await self._crash(page, error) from error
-            except CaptureError as error:
-                raise _with_evidence(error, visit, self.secrets) from None
-            finally:
-                if room is not None:
-                    await _close_room(room)
+            raise
 
     def _masked(self, error: CaptureError) -> CaptureError:
         masked = CaptureError(error.kind, self.secrets.masked(error.message), retry=error.retry)
