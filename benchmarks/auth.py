@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import http.client
-import json
 import multiprocessing
 import os
 import socket
@@ -26,29 +24,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from flask import Flask, jsonify
-from flask.typing import ResponseReturnValue
-from sqlalchemy import create_engine, text
-from sqlalchemy.engine import make_url
+import requests
 
-ROOT = Path(__file__).resolve().parent.parent
-BIN = Path(sys.executable).parent
+from benchmarks import _server
+from benchmarks._goals import told
+from benchmarks._processes import cpu_s
+
 PROCESSES, THREADS = 2, 8
-TICKS = os.sysconf("SC_CLK_TCK")
 GOAL = 3.0
-SUITE = "baseUrl: http://127.0.0.1:9\ntests:\n  - {name: Home, path: /}\n"
-
-
-def bare() -> Flask:
-    """The peer: one route that answers a run as JSON, and nothing else (gunicorn calls this)."""
-    app = Flask("bare")
-    run = json.loads(os.environ["BENCH_RUN"])
-
-    @app.get("/api/runs/<run_id>")
-    def read_run(run_id: str) -> ResponseReturnValue:
-        return jsonify(run)
-
-    return app
 
 
 @dataclass
@@ -66,10 +49,10 @@ class Contestant:
     database_us: list[float] = field(default_factory=list)
     per_s: list[float] = field(default_factory=list)
 
-    def round(self, requests: int, connections: int) -> None:
+    def round(self, count: int, connections: int) -> None:
         """Loads the server and notes what it took."""
         cpu, database, start = cpu_s(self.process.pid), self.database_cpu_s(), time.monotonic()
-        each = requests // connections
+        each = count // connections
         clients = [
             multiprocessing.Process(target=client, args=(self.port, self.request, each))
             for _ in range(connections)
@@ -108,57 +91,23 @@ def _received(connection: socket.socket) -> bytes:
     return data
 
 
-def cpu_s(root: int) -> float:
-    """User and system time of a process and its descendants, dead ones included."""
-    stats = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            stats[int(folder.name)] = (folder / "stat").read_text().rpartition(")")[2].split()
-    tree = {root}
-    while more := {pid for pid, stat in stats.items() if int(stat[1]) in tree and pid not in tree}:
-        tree |= more
-    return sum(sum(map(int, stats[pid][11:15])) for pid in tree if pid in stats) / TICKS
-
-
 @contextlib.contextmanager
 def retestr(name: str, folder: Path, database_url: str) -> Iterator[Contestant]:
     """`retestr serve` with one run in its database, and a key that may read it."""
-    folder.mkdir()
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("RETESTR_")},
-        "RETESTR_DATA": str(folder),
-        "RETESTR_DATABASE_URL": database_url,
-        "RETESTR_WEB_PROCESSES": str(PROCESSES),
-        "RETESTR_WEB_THREADS": str(THREADS),
-        "RETESTR_KEY_REQUESTS_PER_MINUTE": "1000000000",
-    }
-
-    def command(*arguments: str) -> dict[str, str]:
-        done = subprocess.run(
-            [BIN / "retestr", *arguments, "--json"], env=environment, check=True, capture_output=True
-        )
-        return json.loads(done.stdout)
-
-    (folder / "suite.yml").write_text(SUITE)
-    command("init", "--organization", "Bench", "--email", "ada@example.com", "--password", "a long password")
-    project = command(
-        "project", "create", "--organization", "Bench", "--name", "Shop", "--suite", f"{folder}/suite.yml"
-    )["projectId"]
-    made = command("key", "create", "--organization", "Bench", "--name", "bench", "--scope", "admin:write")
-    key = made["key"]
-    port = free_port()
-    serve = [str(BIN / "retestr"), "serve", "--port", str(port), "--no-worker"]
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    with running(serve, environment, folder, port) as process:
-        run = ask(port, "POST", "/api/runs", headers, json.dumps({"projectId": project, "branch": "main"}))[
-            "id"
-        ]
-        ask(port, "POST", f"/api/runs/{run}/cancel", headers)
+    settings = {"web_processes": str(PROCESSES), "web_threads": str(THREADS)}
+    with _server.served(name, folder, database_url, **settings) as server:
+        run = server.trigger(server.project("Shop"))
+        server.ask("POST", f"/api/runs/{run}/cancel")
 
         def counted() -> int:
-            return int(ask(port, "GET", f"/api/keys/{made['keyId']}", headers)["requestCount"])
+            keys = server.ask("GET", "/api/keys")[1]["items"]
+            assert isinstance(keys, list)
+            return int(keys[0]["requestCount"])
 
-        yield Contestant(name, port, process, get(f"/api/runs/{run}", key), counted=counted)
+        assert server.process is not None
+        yield Contestant(
+            name, server.port, server.process, get(f"/api/runs/{run}", server.key), counted=counted
+        )
 
 
 @contextlib.contextmanager
@@ -166,87 +115,20 @@ def bare_flask(like: Contestant, folder: Path) -> Iterator[Contestant]:
     """The bare route under the same gunicorn; it answers the run that `like` answers."""
     folder.mkdir()
     path, key = like.request.split()[1].decode(), like.request.rpartition(b"Bearer ")[2].split()[0].decode()
-    run = ask(like.port, "GET", path, {"Authorization": f"Bearer {key}"})
-    port = free_port()
+    url, headers = f"http://127.0.0.1:{like.port}{path}", {"Authorization": f"Bearer {key}"}
+    run = requests.get(url, headers=headers, timeout=10).text
+    port = _server.free_port()
     serve = [
-        sys.executable, "-m", "gunicorn", "benchmarks.auth:bare()", "--config", "python:server.gunicorn_config",
+        sys.executable, "-m", "gunicorn", "benchmarks._bare:app", "--config", "python:server.gunicorn_config",
         "--bind", f"127.0.0.1:{port}", "--workers", str(PROCESSES), "--threads", str(THREADS),
     ]  # fmt: skip
-    with running(serve, {**os.environ, "BENCH_RUN": json.dumps(run)}, folder, port, path) as process:
+    with _server.running(serve, {**os.environ, "BENCH_RUN": run}, folder, port, path) as process:
         yield Contestant("bare Flask", port, process, like.request)
-
-
-@contextlib.contextmanager
-def running(
-    command: list[str], environment: dict[str, str], folder: Path, port: int, path: str = "/healthz"
-) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process, once it answers."""
-    with (folder / "log").open("ab") as log:
-        environment = {
-            **environment,
-            "GUNICORN_CMD_ARGS": "--max-requests 0",
-        }  # none is renewed in the middle
-        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            with contextlib.suppress(ConnectionError):
-                ask(port, "GET", path, {})
-                break
-            assert time.monotonic() < deadline, (folder / "log").read_text()
-            time.sleep(0.1)
-        yield process
-    finally:
-        process.terminate()
-        process.wait(60)
-
-
-@contextlib.contextmanager
-def postgres(url: str) -> Iterator[tuple[str, Callable[[], float]]]:
-    """A database of our own in a running PostgreSQL, and how much CPU its backends have used."""
-    name = f"bench_{os.getpid()}"
-    admin = create_engine(
-        make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
-    ).connect()
-    admin.execute(text(f"CREATE DATABASE {name}"))
-
-    def backends_cpu_s() -> float:
-        pids = admin.scalars(text("SELECT pid FROM pg_stat_activity WHERE datname = :name"), {"name": name})
-        return sum(cpu_s(pid) for pid in pids)
-
-    try:
-        yield (
-            make_url(url).set(database=name).render_as_string(hide_password=False),
-            backends_cpu_s,
-        )
-    finally:
-        admin.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-        admin.close()
-
-
-def ask(
-    port: int, method: str, path: str, headers: dict[str, str], body: str | None = None
-) -> dict[str, str]:
-    """One request, answered with JSON."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request(method, path, body, headers)
-    answer = connection.getresponse()
-    said = answer.read().decode()
-    connection.close()
-    assert answer.status < 300, said
-    return json.loads(said)
 
 
 def get(path: str, key: str) -> bytes:
     """A GET request as a client that keeps its connection sends it."""
     return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {key}\r\nAccept: */*\r\n\r\n".encode()
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def table(contestants: list[Contestant]) -> str:
@@ -277,30 +159,34 @@ def main() -> None:
     options = parser.parse_args()
     if not Path("/proc/self/stat").exists():
         sys.exit("auth: CPU time is read from /proc, which this system does not have.")
-    rounds, requests = (2, 400) if options.quick else (options.rounds, options.requests)
+    rounds, count = (2, 400) if options.quick else (options.rounds, options.requests)
     url = os.environ.get("RETESTR_TEST_DATABASE_URL")
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="retestr-bench.")))
         sqlite = stack.enter_context(retestr("retestr, SQLite", folder / "sqlite", ""))
         contestants = [stack.enter_context(bare_flask(sqlite, folder / "bare")), sqlite]
         if url:
-            database, backends_cpu_s = stack.enter_context(postgres(url))
+            database, backends_cpu_s = stack.enter_context(_server.postgres(url))
             server = stack.enter_context(retestr("retestr, PostgreSQL", folder / "postgres", database))
             server.database_cpu_s = backends_cpu_s
             contestants.append(server)
         before = [one.counted() for one in contestants]
         for number in range(rounds + 1):
             for one in contestants:
-                one.round(requests if number else min(requests, 1000), options.connections)
-        for one, count in zip(contestants[1:], before[1:], strict=True):
-            assert one.counted() == count + 1 + one.sent, f"{one.name} has not counted every request"
+                one.round(count if number else min(count, 1000), options.connections)
+        for one, counted in zip(contestants[1:], before[1:], strict=True):
+            assert one.counted() == counted + 1 + one.sent, f"{one.name} has not counted every request"
         for one in contestants:  # the first round warmed up
             del one.cpu_us[0], one.database_us[0], one.per_s[0]
-        print(table(contestants))
+        print(f"{table(contestants)}\n")
+        bare_us = statistics.median(contestants[0].cpu_us)
+        for one in contestants[1:]:
+            times = statistics.median(one.cpu_us) / bare_us
+            print(told(times <= GOAL, f"{one.name}: {times:.2f} × bare, at most {GOAL:.1f}"))
         if not url:
             print("\nPostgreSQL: not measured, RETESTR_TEST_DATABASE_URL names none.")
         print(
-            f"\nMedians of {rounds} rounds of {requests} requests over {options.connections} connections; "
+            f"\nMedians of {rounds} rounds of {count} requests over {options.connections} connections; "
             f"{PROCESSES} processes, {THREADS} threads. Every request was counted. Goal: at most {GOAL:.1f} × bare."
         )
 

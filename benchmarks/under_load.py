@@ -23,9 +23,10 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import _scale
-from benchmarks._scale import Latency, Server, ms, quantile
-from benchmarks.auth import ROOT, free_port
+from benchmarks import _server
+from benchmarks._goals import told
+from benchmarks._processes import of_server, pss_mib
+from benchmarks._server import ROOT, Latency, Server, free_port, ms, quantile
 from server.vision.browser import find_browser
 
 TRIGGER_GOAL_S, READ_GOAL_S = 1.0, 0.1
@@ -45,21 +46,24 @@ def suite_of(count: int, url: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def triggers(server: Server, count: int, times: int) -> list[str]:
-    """A row of the first table: the medians of triggering a stored suite, and one that is sent with the run."""
+def triggers(server: Server, count: int, times: int) -> tuple[list[str], float]:
+    """A row of the first table, and its longer median: triggering a stored suite, and one that is sent."""
     suite = suite_of(count, "http://127.0.0.1:9")
     project = server.project("Big", suite)
 
     def median_s(**members: object) -> float:
         asked = {"projectId": project, "branch": "main", **members}
-        return _scale.median(lambda: server.ask("POST", "/api/runs", asked)[0], times)
+        return _server.median(lambda: server.ask("POST", "/api/runs", asked)[0], times)
 
     stored_s, sent_s = median_s(), median_s(suite=suite)
-    return [server.name, f"{count:,}", f"{len(suite):,} bytes", ms(stored_s), ms(sent_s)]
+    row = [server.name, f"{count:,}", f"{len(suite):,} bytes", ms(stored_s), ms(sent_s)]
+    return row, max(stored_s, sent_s)
 
 
-def reads(server: Server, url: str, seconds: float) -> tuple[list[list[str]], dict[str, float]]:
-    """The second table's rows, and the MB of each kind of process, while a worker captures for `seconds`."""
+def reads(server: Server, url: str, seconds: float) -> tuple[list[list[str]], float, dict[str, float]]:
+    """The second table's rows, the longest p95 of the API, and the MB of each kind of process, while a worker
+    captures for `seconds`.
+    """
     run = server.trigger(server.project("Shop", suite_of(10_000, url)))
     page = f"http://127.0.0.1:{server.port}/runs/{run}"
     browser = server.logged_in()
@@ -99,7 +103,8 @@ def reads(server: Server, url: str, seconds: float) -> tuple[list[list[str]], di
         rows.append(
             [server.name, name, str(len(caller.took_s)), *map(ms, waits), f"{captured / took_s:.1f}/s"]
         )
-    return rows, most
+    api = [caller for name, caller in callers.items() if name != "the run's page"]
+    return rows, max(quantile(caller.took_s, 0.95) for caller in api), most
 
 
 def done(server: Server, run: str) -> int:
@@ -112,39 +117,18 @@ def done(server: Server, run: str) -> int:
 def memory_mb(root: int) -> dict[str, float]:
     """PSS in MB of a server's processes, summed for each kind."""
     found: Counter[str] = Counter()
-    for pid in descendants(root):
-        with contextlib.suppress(OSError, StopIteration):
-            folder = Path(f"/proc/{pid}")
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            lines = (folder / "smaps_rollup").read_text().splitlines()
-            pss_kb = int(next(line for line in lines if line.startswith("Pss:")).split()[1])
-            found[kind_of(command)] += pss_kb / 1000
+    for kind, pid in of_server(root):
+        found[kind] += pss_mib(pid) * 1.048576
     return dict(found)
 
 
-def kind_of(command: str) -> str:
-    """What a process of the server is, by its command line."""
-    for kind, mark in {"web": "gunicorn", "browser": "chrom", "browser's driver": "playwright"}.items():
-        if mark in command:
-            return kind
-    return "worker" if "worker" in command else "supervisor"
-
-
-def descendants(root: int) -> Iterator[int]:
-    """A process and all below it."""
-    yield root
-    for children in Path(f"/proc/{root}/task").glob("*/children"):
-        for pid in children.read_text().split():
-            yield from descendants(int(pid))
-
-
 @contextlib.contextmanager
-def shop(folder: Path) -> Iterator[str]:
-    """examples/shop, served by a process of its own; gives its address."""
+def shop(folder: Path, site: Path = ROOT / "examples/shop") -> Iterator[str]:
+    """A site, served by a process of its own with its log in a new folder; gives its address."""
     folder.mkdir()
     port = free_port()
     serve = [sys.executable, "-m", "http.server", str(port), "--bind", "127.0.0.1", "--directory"]
-    command = [*serve, str(ROOT / "examples/shop")]
+    command = [*serve, str(site)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
@@ -171,19 +155,26 @@ def main() -> None:
     if find_browser() is None:
         sys.exit("under_load: there is no Chromium; `retestr doctor` says how to get one.")
     count, times, seconds = (1000, 1, 5.0) if options.quick else (options.snapshots, 5, options.seconds)
-    triggered, waits, used, seen = [], [], [], []
-    for name, database in _scale.databases(options.database):
+    triggered, waits, used, seen, judged = [], [], [], [], []
+    for name, database in _server.databases(options.database):
         with contextlib.ExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="retestr-bench.")))
             url = stack.enter_context(shop(folder / "shop"))
             with (
                 database() as database_url,
-                _scale.served(name, folder / "quiet", database_url) as server,
+                _server.served(name, folder / "quiet", database_url) as server,
             ):
-                triggered.append(triggers(server, count, times))
+                row, longest_s = triggers(server, count, times)
+                triggered.append(row)
+                judged.append(
+                    told(
+                        longest_s <= TRIGGER_GOAL_S,
+                        f"{name}: triggering {ms(longest_s)}, at most {ms(TRIGGER_GOAL_S)}",
+                    )
+                )
             with (
                 database() as database_url,
-                _scale.served(
+                _server.served(
                     name,
                     folder / "busy",
                     database_url,
@@ -191,16 +182,20 @@ def main() -> None:
                     capture_allow=url.removeprefix("http://"),
                 ) as server,
             ):
-                rows, most = reads(server, url, seconds)
+                rows, p95_s, most = reads(server, url, seconds)
+                judged.append(
+                    told(p95_s < READ_GOAL_S, f"{name}: p95 of reads {ms(p95_s)}, below {ms(READ_GOAL_S)}")
+                )
                 waits += rows
                 used.append([name, *(f"{most[kind]:.0f} MB" for kind in sorted(most))])
                 kinds = sorted(most)
-                seen.append(_scale.versions(server.engine))
-    print(_scale.table(["POST /api/runs", "snapshots", "suite", "stored", "sent"], triggered))
-    print(f"\nGoal: {TRIGGER_GOAL_S:.0f} s.\n")
-    print(_scale.table(["while capturing", "read", "requests", "p50", "p95", "longest", "captured"], waits))
-    print(f"\nGoal: p95 below {ms(READ_GOAL_S)}.\n")
-    print(_scale.table(["memory", *kinds], used))
+                seen.append(_server.versions(server.engine))
+    print(_server.table(["POST /api/runs", "snapshots", "suite", "stored", "sent"], triggered))
+    print()
+    print(_server.table(["while capturing", "read", "requests", "p50", "p95", "longest", "captured"], waits))
+    print()
+    print(_server.table(["memory", *kinds], used))
+    print("\n" + "\n".join(judged))
     print(f"\n{' '.join(seen)}")
 
 

@@ -10,8 +10,10 @@ import json
 import os
 import platform
 import re
+import socket
 import statistics
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,11 +23,14 @@ from pathlib import Path
 import requests
 import sqlalchemy
 from sqlalchemy import Engine, Table, create_engine, text
+from sqlalchemy.engine import make_url
 
-from benchmarks.auth import BIN, free_port, postgres, running
+from benchmarks._processes import cpu_s
 from server.config import Settings
 from server.database import prepare
 
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
 EMAIL, PASSWORD = "ada@example.com", "a long password"
 SUITE = "baseUrl: http://127.0.0.1:9\ntests:\n  - {name: Home, path: /}\n"
 MANY = "1000000000"
@@ -126,12 +131,64 @@ def served(
         engine.dispose()
 
 
+@contextlib.contextmanager
+def running(
+    command: list[str], environment: dict[str, str], folder: Path, port: int, path: str = "/healthz"
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A server process, once it answers."""
+    with (folder / "log").open("ab") as log:
+        environment = environment | {"GUNICORN_CMD_ARGS": "--max-requests 0"}  # none is renewed in the middle
+        process = subprocess.Popen(command, env=environment, cwd=ROOT, stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(requests.ConnectionError):
+                if requests.get(f"http://127.0.0.1:{port}{path}", timeout=10).ok:
+                    break
+            assert time.monotonic() < deadline, (folder / "log").read_text()
+            time.sleep(0.1)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 def databases(only: str) -> Iterator[tuple[str, Callable[[], contextlib.AbstractContextManager[str]]]]:
     """SQLite, then PostgreSQL where one runs: the name, and what makes a database and gives its URL."""
     if only in ("", "sqlite"):
         yield "SQLite", lambda: contextlib.nullcontext("")
     if only in ("", "postgres") and (url := os.environ.get("RETESTR_TEST_DATABASE_URL")):
         yield "PostgreSQL", lambda: _postgres(url)
+
+
+@contextlib.contextmanager
+def postgres(url: str) -> Iterator[tuple[str, Callable[[], float]]]:
+    """A database of our own in a running PostgreSQL, and how much CPU its backends have used."""
+    name = f"bench_{os.getpid()}"
+    admin = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"), isolation_level="AUTOCOMMIT"
+    ).connect()
+    admin.execute(text(f"CREATE DATABASE {name}"))
+
+    def backends_cpu_s() -> float:
+        pids = admin.scalars(text("SELECT pid FROM pg_stat_activity WHERE datname = :name"), {"name": name})
+        return sum(cpu_s(pid) for pid in pids)
+
+    try:
+        yield (
+            make_url(url).set(database=name).render_as_string(hide_password=False),
+            backends_cpu_s,
+        )
+    finally:
+        admin.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        admin.close()
 
 
 @contextlib.contextmanager
