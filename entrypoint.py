@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -21,6 +22,9 @@ def run() -> int:
         return main(os.environ, cast(TextIO, sys.stdout), interruption)
     except Interrupted:
         return 130
+    except Exception:  # not even loaded: never Python's own 1, which would say that pages look different
+        traceback.print_exc()
+        return 70
 
 
 if __name__ == "__main__":

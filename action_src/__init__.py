@@ -3,4 +3,4 @@
 Knows the API only over HTTP: nothing of `server` is imported here.
 """
 
-VERSION = "0.1.0"
+VERSION = "1.0.0"

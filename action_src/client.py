@@ -18,7 +18,15 @@ import requests
 from requests.auth import AuthBase
 
 from action_src import VERSION
-from action_src.failure import ApiError, NotAuthorised, Refused, Unreachable, WrongAddress, reason_of
+from action_src.failure import (
+    ApiError,
+    NotAuthorised,
+    Refused,
+    Unreachable,
+    WrongAddress,
+    broke_off,
+    reason_of,
+)
 from action_src.log import one_line, shortened, without_secret
 from action_src.run import Run, Snapshot, Unreadable, read_run, read_snapshot
 
@@ -175,7 +183,7 @@ class Client:
                 reason = f"it answers {reply.status}" + _said(reply)
                 wished_s = retry_after_s(reply.headers)
             except PASSING_ERRORS as error:
-                if isinstance(error, requests.exceptions.SSLError):
+                if isinstance(error, requests.exceptions.SSLError) and not broke_off(error):
                     raise Unreachable.untrusted(self._server_url, reason_of(error)) from None
                 reason = reason_of(error)
             limit_s = self._limit_s(within_s)
@@ -258,7 +266,8 @@ class Client:
         if reply.status == 401:
             return NotAuthorised.unknown_key(message)
         if reply.status == 403:
-            return NotAuthorised.scope_missing(_scope_in(details) or scope, message)
+            needed = _short(details.get("needed")) if isinstance(details, Mapping) else ""
+            return NotAuthorised.scope_missing(needed or scope, message)
         if not (code or message):
             return WrongAddress.no_api(self._server_url, reply.status, _kind_of(reply))
         return Refused.by_server(reply.status, code, message, _news_in(details, message))
@@ -320,15 +329,6 @@ def _lines(value: object) -> str:
     """A message of one or several lines (a suite's problems), each of them plain, and not endless."""
     lines = [one_line(line) for line in value.splitlines()] if isinstance(value, str) else []
     return shortened("\n".join(line for line in lines[:MAX_MESSAGE_LINES] if line), 2000)
-
-
-def _scope_in(details: object) -> str:
-    """A scope that the details name, under whatever member."""
-    values = details.values() if isinstance(details, Mapping) else [details]
-    named = (
-        value for value in values if isinstance(value, str) and value.count(":") == 1 and " " not in value
-    )
-    return _short(next(named, ""))
 
 
 def _news_in(details: object, message: str) -> str:

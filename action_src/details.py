@@ -12,7 +12,7 @@ from typing import Protocol
 from action_src.failure import ApiError
 from action_src.run import Counts, Run, Snapshot
 
-MAX_OF_EACH = 1000
+MAX_OF_EACH = 5000
 MAX_SEARCHED_FOR_FLAKY = 2000
 WITHIN_S = 30.0
 
@@ -38,18 +38,20 @@ class Details:
 def fetch_details(api: Api, run: Run, clock: Callable[[], float] = time.monotonic) -> Details:
     """What a report on this run shows, as far as it can be had in half a minute."""
     until = clock() + WITHIN_S
-    found: dict[str, tuple[Snapshot, ...]] = {"changed": (), "error": (), "new": (), "flaky": ()}
+    found: dict[str, list[Snapshot]] = {"changed": [], "error": [], "new": [], "flaky": []}
     lost = ""
 
-    def some(status: str, most: int) -> tuple[Snapshot, ...]:
-        return tuple(islice(api.snapshots(run.id, status, within_s=until - clock()), most))
+    def collect(name: str, status: str, most: int) -> None:
+        for one in islice(api.snapshots(run.id, status, within_s=until - clock()), most):
+            if name != "flaky" or one.flaky:
+                found[name].append(one)
 
     try:
         for name in ("changed", "error", "new"):
             if run.counts is None or getattr(run.counts, name):
-                found[name] = some(name.upper(), MAX_OF_EACH)
+                collect(name, name.upper(), MAX_OF_EACH)
         if (run.counts or Counts()).flaky:
-            found["flaky"] = tuple(one for one in some("UNCHANGED", MAX_SEARCHED_FOR_FLAKY) if one.flaky)
-    except ApiError as error:
+            collect("flaky", "UNCHANGED", MAX_SEARCHED_FOR_FLAKY)
+    except ApiError as error:  # what came before it is kept
         lost = str(error)
-    return Details(**found, lost=lost)
+    return Details(**{name: tuple(snapshots) for name, snapshots in found.items()}, lost=lost)

@@ -96,17 +96,25 @@ def _pull_request_branch(payload: Payload, environ: Environ) -> str:
 def _of_workflow_run(payload: Payload, environ: Environ) -> Origin:
     head = _text(payload, "workflow_run", "head_repository", "full_name")
     base = _text(payload, "workflow_run", "repository", "full_name") or environ.get("GITHUB_REPOSITORY", "")
-    pull_requests = _at(payload, "workflow_run", "pull_requests")
-    first = pull_requests[0] if isinstance(pull_requests, list) and pull_requests else None
-    number = _at(first, "number")
+    pull_request = _own_pull_request(_at(payload, "workflow_run", "pull_requests"), base)
+    number = _at(pull_request, "number")
     return Origin(
         branch=_foreign_aware(
             _text(payload, "workflow_run", "head_branch"), head, base, head.partition("/")[0]
         ),
         commit_sha=_text(payload, "workflow_run", "head_sha"),
-        base_branch=_text(first, "base", "ref"),
+        base_branch=_text(pull_request, "base", "ref"),
         pull_request=number if isinstance(number, int) else None,
     )
+
+
+def _own_pull_request(pull_requests: object, repository: str) -> object:
+    """The first that is to be merged here: a branch may have pull requests to other repositories, too."""
+    for one in pull_requests if isinstance(pull_requests, list) else []:
+        address = _text(one, "base", "repo", "url")  # https://api.github.com/repos/OWNER/NAME
+        if not address or address.lower().endswith(f"/{repository.lower()}"):
+            return one
+    return None
 
 
 def _of_merge_group(payload: Payload, environ: Environ) -> Origin:

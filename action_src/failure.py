@@ -5,6 +5,7 @@ Every message says what happened, with what, and what to do next. None of them c
 
 import errno
 import socket
+import ssl
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -31,6 +32,8 @@ _NAMED_REASONS = {
     "ReadTimeout": "no answer in time",
     "Timeout": "the answer took too long",
     "RemoteDisconnected": "connection closed without an answer",
+    "SSLEOFError": "the encrypted connection broke off",
+    "SSLZeroReturnError": "the encrypted connection broke off",
     "IncompleteRead": "the answer broke off",
     "ProxyError": "the proxy could not be used",
 }
@@ -153,6 +156,11 @@ def reason_of(error: BaseException) -> str:
     if known:
         return known[0]
     return "the certificate or the file of authorities could not be used" if "SSLError" in names else names[0]
+
+
+def broke_off(error: BaseException) -> bool:
+    """Whether a failure of TLS is only a connection that ended, as when a proxy is restarted: no certificate is wrong."""
+    return any(isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError) for cause in _causes(error))
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -4,6 +4,7 @@ Time, the client and the log are arguments. What the run's end means for the ste
 shown, in `report`.
 """
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
@@ -19,7 +20,9 @@ LONGEST_PAUSE_S = 5.0
 SHORTEST_WISH_S = 0.2
 LONGEST_WISH_S = 60.0
 INTERRUPTED_CANCEL_S = 4.0  # the runner kills 7 to 10 s after its first signal
+INTERRUPTED_GRACE_S = 0.3  # beyond it, for words better than none
 CANCEL_S = 15.0
+NOT_IN_TIME = "The run could not be cancelled on the server in time; it may go on there."
 NO_RUN_YET = "The server had not named a run before; there may be one that goes on."
 LAST_LOOK_S = 10.0  # what the last question may take beyond the time-outs
 
@@ -142,6 +145,19 @@ class Following:
         return self._ended(Ending.TIMED_OUT, f"{reason} {words}")
 
     def _interrupted(self) -> Outcome:
+        """Cancel the run, and wait for that no longer than the runner waits for us.
+
+        Apart, since the client's time-outs are those of one address and one read: a name server that is silent, a
+        host of several addresses and an answer that trickles can take longer. And since there it may sleep between
+        its tries, which the main thread may no more.
+        """
+        ended: list[Outcome] = []
+        cancelling = threading.Thread(target=lambda: ended.append(self._cancelled_late()), daemon=True)
+        cancelling.start()
+        cancelling.join(INTERRUPTED_CANCEL_S + INTERRUPTED_GRACE_S)
+        return ended[0] if ended else self._ended(Ending.INTERRUPTED, NOT_IN_TIME)
+
+    def _cancelled_late(self) -> Outcome:
         until = self._clock() + INTERRUPTED_CANCEL_S
         if self._sent and not self._run:
             # The signal came while the answer was on its way: asked again, the server tells the same run.

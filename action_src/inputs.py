@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from action_src import event
 from action_src.log import UNPRINTABLE, shortened
-from action_src.suite import UnusableSuite, read_suite
+from action_src.suite import UnusableSuite, file_of, read_suite
 
 DEFAULTS: Mapping[str, str] = {
     "server-url": "https://retestr.ai",
@@ -25,6 +25,7 @@ DEFAULTS: Mapping[str, str] = {
     "fail-on": "changed,error",
     "on-missing-key": "fail",
     "on-unreachable": "fail",
+    "comment": "false",
     "summary": "true",
     "annotations": "true",
 }
@@ -32,6 +33,7 @@ DEFAULTS: Mapping[str, str] = {
 FINDINGS = ("changed", "new", "error")
 NEVER = "never"
 KEY_PREFIX = "vts_"
+GITHUB_API_URL = "https://api.github.com"
 MAX_MINUTES = 24 * 60
 MAX_CHARACTERS = 500
 
@@ -39,12 +41,15 @@ MISSING_KEY = (
     "is empty. Set it with `api-key: ${{ secrets.RETESTR_API_KEY }}`; a key is made in the dashboard under "
     "Settings > API Keys. If the secret exists: GitHub gives no secrets to pull requests from forks, and to "
     "Dependabot only those stored under Settings > Secrets and variables > Dependabot. "
-    "`on-missing-key: skip` lets such runs pass without a visual test."
+    "`on-missing-key: skip` lets such runs pass without a visual test"
 )
 MISSING_PROJECT = (
     "is empty. Set it to the project's ID or slug, usually `project-id: ${{ vars.RETESTR_PROJECT_ID }}`"
 )
-MISSING_BRANCH = "cannot be told from this event; set it, for example `branch: ${{ github.ref_name }}`"
+MISSING_BRANCH = (
+    "cannot be told from this event (a deployment of a commit, for one, names none); set it to the branch that is "
+    'tested, as the recipe "A preview deployment" in docs/action.md shows'
+)
 KEY_AS_PROJECT = "holds an API key. Put the key into `api-key` and the project's ID or slug here"
 
 
@@ -62,7 +67,11 @@ class WrongInputs(Exception):
 
 @dataclass(frozen=True)
 class Inputs:
-    """What this step was asked to do. An empty `api_key` means: skip, as the workflow chose."""
+    """What this step was asked to do. An empty `api_key` means: skip, as the workflow chose.
+
+    `suite` is the file's text, `suite_file` its path in the workspace. `repository` (`owner/name`) and
+    `github_api_url` say where a comment goes.
+    """
 
     api_key: str = field(repr=False)
     project_id: str
@@ -75,6 +84,7 @@ class Inputs:
     workflow_url: str
     base_url: str
     suite: str | None = field(repr=False)
+    suite_file: str
     tests: tuple[str, ...]
     name: str
     wait: bool
@@ -83,6 +93,10 @@ class Inputs:
     fail_on: frozenset[str]
     on_missing_key: str
     on_unreachable: str
+    comment: bool
+    github_token: str = field(repr=False)
+    repository: str
+    github_api_url: str
     summary: bool
     annotations: bool
 
@@ -113,6 +127,8 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
         "fail_on": ("fail-on", clean_fail_on),
         "on_missing_key": ("on-missing-key", clean_policy),
         "on_unreachable": ("on-unreachable", clean_policy),
+        "comment": ("comment", clean_switch),
+        "github_token": ("github-token", clean_github_token),
         "summary": ("summary", clean_switch),
         "annotations": ("annotations", clean_switch),
     }
@@ -130,6 +146,9 @@ def read_inputs(environ: Mapping[str, str]) -> Inputs:
         pull_request=origin.pull_request,
         actor=event.actor(environ),
         workflow_url=event.workflow_url(environ),
+        suite_file=file_of(given(environ, "suite"), workspace),
+        repository=environ.get("GITHUB_REPOSITORY", ""),
+        github_api_url=(environ.get("GITHUB_API_URL") or GITHUB_API_URL).rstrip("/"),
         **values,  # type: ignore[arg-type]  # each cleaner's type is its field's, a test compares them
     )
 
@@ -152,6 +171,13 @@ def clean_api_key(text: str, *, may_be_missing: bool = False) -> str:
         raise Wrong("begins with `Bearer`; give the key alone (vts_…)")
     if not re.fullmatch(r"[!-~]+", text):
         raise Wrong("holds spaces, line ends or other characters that no key has; store the secret again")
+    return text
+
+
+def clean_github_token(text: str) -> str:
+    """The token as it goes into a header; empty: nothing can be written to GitHub. Never part of a message."""
+    if not re.fullmatch(r"[!-~]*", text):
+        raise Wrong("holds spaces or line ends; leave it out, or give `${{ github.token }}`")
     return text
 
 

@@ -5,6 +5,7 @@ that it listens before anything else is loaded.
 """
 
 import signal
+import threading
 import time
 from types import FrameType
 
@@ -31,8 +32,11 @@ class Interruption:
             signal.signal(number, self._arrive)
 
     def sleep(self, seconds: float) -> None:
-        """Sleep, unless cancelled: for the rare case that the exception was lost in a destructor."""
-        if self.arrived:
+        """Sleep, unless cancelled: for the rare case that the exception was lost in a destructor.
+
+        Only in the main thread, where it arrives: `follow` cleans up in another, which may pause between its tries.
+        """
+        if self.arrived and threading.current_thread() is threading.main_thread():
             raise Interrupted
         time.sleep(seconds)
 

@@ -6,7 +6,7 @@ https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-comm
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TextIO
 
@@ -75,13 +75,13 @@ class Log:
             for line in self._clean(text).splitlines():
                 self._command("debug", line)
 
-    def error(self, text: str, title: str = "") -> None:
-        """An annotation of level error."""
-        self._annotation("error", text, title)
+    def error(self, text: str, title: str = "", file: str = "", line: int = 0) -> None:
+        """An annotation of level error; `file` (in the workspace) and `line` (from 1) say where it is shown."""
+        self._annotation("error", text, title, file, line)
 
-    def warning(self, text: str, title: str = "") -> None:
+    def warning(self, text: str, title: str = "", file: str = "", line: int = 0) -> None:
         """An annotation of level warning."""
-        self._annotation("warning", text, title)
+        self._annotation("warning", text, title, file, line)
 
     def notice(self, text: str, title: str = "") -> None:
         """An annotation of level notice."""
@@ -96,13 +96,14 @@ class Log:
         finally:
             self._command("endgroup", "")
 
-    def _annotation(self, level: str, text: str, title: str) -> None:
+    def _annotation(self, level: str, text: str, title: str, file: str = "", line: int = 0) -> None:
         message = shortened(self._clean(text), MAX_ANNOTATION_CHARACTERS)
-        self._command(level, message, shortened(one_line(self._clean(title)), 200))
+        place = {"file": self._clean(file), "line": str(line)} if file and line > 0 else {}
+        self._command(level, message, {**place, "title": shortened(one_line(self._clean(title)), 200)})
 
-    def _command(self, name: str, data: str, title: str = "") -> None:
-        properties = f" title={escaped_property(title)}" if title else ""
-        self._write(f"::{name}{properties}::{escaped_data(data)}")
+    def _command(self, name: str, data: str, properties: Mapping[str, str] | None = None) -> None:
+        given = [f"{key}={escaped_property(value)}" for key, value in (properties or {}).items() if value]
+        self._write(f"::{name}{' ' if given else ''}{','.join(given)}::{escaped_data(data)}")
 
     def _clean(self, text: str) -> str:
         for secret in self._hidden:

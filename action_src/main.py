@@ -16,9 +16,10 @@ from urllib.parse import urlsplit
 
 from action_src import report
 from action_src.client import Client
+from action_src.comment import leave_comment
 from action_src.details import Details, fetch_details
 from action_src.follow import Following
-from action_src.inputs import Inputs, WrongInputs, read_inputs
+from action_src.inputs import Inputs, WrongInputs, given, read_inputs
 from action_src.interrupt import Interrupted, Interruption
 from action_src.log import Log
 from action_src.outcome import EXIT_CODES, Ending, Outcome
@@ -60,7 +61,8 @@ def main(
 ) -> int:
     """Do the step and return its exit code; nothing is raised."""
     log = Log(stream, debug=environ.get("RUNNER_DEBUG") == "1" or environ.get("ACTIONS_STEP_DEBUG") == "true")
-    log.mask(environ.get("INPUT_API-KEY", "").strip())
+    for name in ("INPUT_API-KEY", "INPUT_GITHUB-TOKEN"):
+        log.mask(environ.get(name, "").strip())
     try:
         return _step(environ, log, interruption, connect, clock).exit_code
     except Interrupted:
@@ -82,7 +84,7 @@ def _step(
     try:
         inputs = read_inputs(environ)
     except WrongInputs as wrong:
-        return _refuse(wrong, places, log)
+        return _refuse(wrong, environ, places, log)
     if not inputs.api_key:
         outcome = Outcome(Ending.SKIPPED, reason=NO_KEY)
         return _tell(outcome, Details(), inputs, places, log)
@@ -93,18 +95,24 @@ def _step(
             outcome = Following(inputs, client, log, clock=clock, sleep=interruption.sleep).to_the_end()
         try:
             outcome, details = _completed(outcome, client, clock)
-            return _tell(outcome, details, inputs, places, log)
+            _tell(outcome, details, inputs, places, log)
         except Interrupted:  # the run itself is over: tell what is known, but as a step that was cancelled
             cancelled = replace(outcome, ending=Ending.INTERRUPTED, reason="The run itself was over.")
             return _tell(cancelled, Details(), inputs, places, log)
+    leave_comment(inputs, outcome, details, log, sleep=interruption.sleep)
+    return outcome
 
 
-def _refuse(wrong: WrongInputs, places: Places, log: Log) -> Outcome:
-    """Tell every wrong input, each as its own annotation."""
-    for problem in wrong.problems[: report.MAX_ANNOTATIONS]:
-        log.error(f"Input {problem}.", TITLE)
+def _refuse(wrong: WrongInputs, environ: Mapping[str, str], places: Places, log: Log) -> Outcome:
+    """Tell every wrong input, each as its own annotation as long as there is room for it."""
+    for number, problem in enumerate(wrong.problems):
+        if number < report.MAX_ANNOTATIONS:
+            log.error(f"Input {problem}.", TITLE)
+        else:
+            log.line(f"Input {problem}.")
     outcome = Outcome(Ending.INVALID, reason="\n".join(f"{problem}." for problem in wrong.problems))
-    report.append(places.summary, summary(outcome, Details()), log)
+    if given(environ, "summary").lower() != "false":
+        report.append(places.summary, summary(outcome, Details()), log)
     report.append(places.output, report.output_lines(report.outputs_of(outcome)), log)
     return outcome
 
@@ -154,7 +162,7 @@ def _tell(outcome: Outcome, details: Details, inputs: Inputs, places: Places, lo
     if inputs.summary:
         report.append(places.summary, summary(outcome, details, name=inputs.name), log)
     if inputs.annotations:
-        report.annotate(outcome, details, inputs, verdict(outcome), log)
+        report.annotate(outcome, details, inputs, log)
     elif outcome.failed and outcome.ending not in (Ending.CHANGED, Ending.ERROR):
         log.error(f"{verdict(outcome)}: {outcome.reason}", TITLE)  # not a finding: always said aloud
     else:

@@ -12,14 +12,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from action_src.details import Details
+from action_src.groups import Group, same_change, same_reason
 from action_src.inputs import Inputs
 from action_src.log import Log, one_line, shortened
 from action_src.outcome import Ending, Outcome
 from action_src.run import Snapshot
-from action_src.summary import snapshot_name, what_changed, why_not_judged
+from action_src.suite import lines_of_tests
+from action_src.summary import snapshot_name, verdict, what_changed, why_not_judged
 
 MAX_ANNOTATIONS = 10  # of each kind and step; the runner drops the rest
 TITLE = "retestr"
+FINDING = {Ending.CHANGED: "changed", Ending.ERROR: "error"}  # what a step of this ending fails on
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,7 @@ def report_json(outcome: Outcome, details: Details) -> str:
                 "branch": run.branch or None,
                 "commitSha": run.commit_sha or None,
                 "status": run.status,
+                "notice": run.notice or None,
                 "counts": asdict(run.counts) if run.counts else None,
             }
             if run
@@ -135,33 +139,67 @@ def append(path: Path | None, content: str, log: Log) -> None:
         log.warning(f"{path.name} could not be written: {error.strerror}.", TITLE)
 
 
-def annotate(outcome: Outcome, details: Details, inputs: Inputs, verdict: str, log: Log) -> None:
-    """At most ten annotations: the verdict, then the snapshots with errors, then those that changed."""
-    told = 1
-    _verdict(outcome, verdict, log)
-    for kind, snapshots, words in (
-        ("error", details.error, why_not_judged),
-        ("changed", details.changed, what_changed),
-    ):
-        say = log.error if kind in inputs.fail_on and outcome.failed else log.warning
-        for snapshot in snapshots:
-            if told == MAX_ANNOTATIONS:
-                return
-            where = f" {snapshot.url}" if snapshot.url else ""
-            text = shortened(one_line(words(snapshot)), 1000)
-            say(f"{snapshot_name(snapshot)}: {text}{where}", f"{TITLE}: {kind}")
-            told += 1
+@dataclass(frozen=True)
+class Annotation:
+    """What is shown beside the workflow run, and beside the suite's line where that is known."""
+
+    kind: str  # of finding: changed, error
+    fails: bool  # an error; else a warning
+    text: str
+    line: int = 0
 
 
-def _verdict(outcome: Outcome, verdict: str, log: Log) -> None:
+def annotate(outcome: Outcome, details: Details, inputs: Inputs, log: Log) -> None:
+    """One annotation for each change and each reason of an error, at most ten, and the verdict.
+
+    The verdict is a notice where an error of its own kind follows, and else an error itself where the step fails.
+    """
+    annotations = annotations_of(outcome, details, inputs)
+    told = any(one.fails and one.kind == FINDING.get(outcome.ending) for one in annotations)
+    if outcome.run and outcome.run.notice:
+        log.notice(outcome.run.notice, TITLE)
+    _tell_verdict(outcome, told, log)
+    for one in annotations if told else annotations[: MAX_ANNOTATIONS - 1]:
+        say = log.error if one.fails else log.warning
+        say(one.text, f"{TITLE}: {one.kind}", inputs.suite_file, one.line)
+
+
+def annotations_of(outcome: Outcome, details: Details, inputs: Inputs) -> list[Annotation]:
+    """The changes, the worst first, then what could not be judged, of which one always finds room."""
+    changes, reasons = same_change(details.changed), same_reason(details.error)
+    most_changes = MAX_ANNOTATIONS - min(1, len(reasons))
+    lines = lines_of_tests(inputs.suite) if inputs.suite and (changes or reasons) else {}
+    shown = [
+        *(("changed", group, what_changed(group[0])) for group in changes[:most_changes]),
+        *(("error", group, why_not_judged(group[0])) for group in reasons),
+    ]
+    return [
+        Annotation(
+            kind,
+            fails=outcome.ending in FINDING and kind in inputs.fail_on,
+            text=_told(group, words),
+            line=lines.get(group[0].test, 0),
+        )
+        for kind, group, words in shown[:MAX_ANNOTATIONS]
+    ]
+
+
+def _told(group: Group, words: str) -> str:
+    """A group in one sentence: its worst snapshot, what is said of it, and how many more there are."""
+    alike = f" And {len(group) - 1} more like it." if len(group) > 1 else ""
+    where = f" {group[0].url}" if group[0].url else ""
+    return f"{snapshot_name(group[0])}: {shortened(one_line(words), 1000)}{alike}{where}"
+
+
+def _tell_verdict(outcome: Outcome, told: bool, log: Log) -> None:
     if outcome.reason and outcome.ending in (Ending.PASSED, Ending.CHANGED, Ending.ERROR):
         sentence = outcome.reason  # the server's own verdict
     else:
-        sentence = f"{verdict}: {outcome.reason}" if outcome.reason else verdict
+        sentence = f"{verdict(outcome)}: {outcome.reason}" if outcome.reason else verdict(outcome)
     if outcome.run and outcome.run.url:
         sentence += f" {outcome.run.url}"
     if outcome.failed:
-        log.error(sentence, TITLE)
+        (log.notice if told else log.error)(sentence, TITLE)
     elif outcome.ending in (Ending.SKIPPED, Ending.TOLERATED):
         log.warning(sentence, TITLE)
     else:
@@ -176,6 +214,8 @@ def _entry(snapshot: Snapshot) -> dict[str, object]:
         "browser": snapshot.browser or None,
         "status": snapshot.status,
         "review": snapshot.review,
+        "reviewedBy": snapshot.reviewed_by or None,
+        "reviewReason": snapshot.review_reason or None,
         "flaky": snapshot.flaky,
         "url": snapshot.url or None,
         "sentence": snapshot.sentence or None,
@@ -183,6 +223,7 @@ def _entry(snapshot: Snapshot) -> dict[str, object]:
         if snapshot.status == "ERROR"
         else None,
         "ratio": snapshot.ratio,
+        "group": snapshot.group or None,
         "baseline": {
             "branch": snapshot.baseline.branch or None,
             "commitSha": snapshot.baseline.commit_sha or None,

@@ -38,6 +38,7 @@ class Run:
     branch: str = ""
     commit_sha: str = ""
     message: str = ""
+    notice: str = ""
     finished_at: str = ""
     counts: Counts | None = None
 
@@ -59,7 +60,11 @@ class Baseline:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One page in one viewport and browser, and what the comparison said."""
+    """One page in one viewport and browser, and what the comparison said.
+
+    Snapshots of one `group` show the same change; empty: this one stands alone. `thumbnail_url` is a small picture
+    that anybody may see for a while; empty: there is none.
+    """
 
     id: str
     status: str
@@ -67,12 +72,16 @@ class Snapshot:
     viewport: str = ""
     browser: str = ""
     review: str = "UNREVIEWED"
+    reviewed_by: str = ""
+    review_reason: str = ""
     flaky: bool = False
     url: str = ""
     sentence: str = ""
     error_kind: str = ""
     error_message: str = ""
     ratio: float | None = None
+    group: str = ""
+    thumbnail_url: str = ""
     baseline: Baseline | None = None
 
 
@@ -84,7 +93,7 @@ def read_run(json: object) -> Run:
     """A run from its JSON. Raises Unreadable where there is no id."""
     if not isinstance(json, Mapping):
         raise Unreadable("no JSON object")
-    run_id = _text(json, "id") or _text(json, "runId")
+    run_id = _text(json, "id") or _text(json, "runId")  # the hosted service may call it so
     if not run_id:
         raise Unreadable("a run without id")
     counts = json.get("counts")
@@ -97,6 +106,7 @@ def read_run(json: object) -> Run:
         branch=_text(json, "branch"),
         commit_sha=_text(json, "commitSha"),
         message=_text(json, "message"),
+        notice=_text(json, "notice"),
         finished_at=_text(json, "finishedAt"),
         counts=_read_counts(counts) if isinstance(counts, Mapping) else None,
     )
@@ -114,15 +124,19 @@ def read_snapshot(json: object) -> Snapshot:
         id=_text(json, "id"),
         status=_word(json, "status"),
         test=_text(json, "test"),
-        viewport=_viewport(json.get("viewport")),
+        viewport=_text(json, "viewport"),
         browser=_text(json, "browser"),
         review=_word(json, "review") or "UNREVIEWED",
+        reviewed_by=_text(json, "reviewedBy"),
+        review_reason=_text(json, "reviewReason"),
         flaky=json.get("flaky") is True,
         url=_text(json, "url"),
         sentence=_text(json, "sentence"),
         error_kind=_text(error, "kind"),
         error_message=_text(error, "message"),
         ratio=float(ratio) if isinstance(ratio, int | float) and not isinstance(ratio, bool) else None,
+        group=_text(json, "group"),
+        thumbnail_url=_text(json, "thumbnailUrl"),
         baseline=_read_baseline(json.get("baseline")),
     )
 
@@ -141,12 +155,6 @@ def _read_baseline(json: object) -> Baseline | None:
         approved_by=_text(json, "approvedBy"),
         approved_at=_text(json, "approvedAt"),
     )
-
-
-def _viewport(value: object) -> str:
-    if isinstance(value, Mapping):
-        return f"{value.get('width', '?')}x{value.get('height', '?')}"
-    return value if isinstance(value, str) else ""
 
 
 def _members(json: Json, name: str) -> Json:

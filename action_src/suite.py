@@ -1,8 +1,10 @@
 """The suite file of the workspace: found, read, and checked as far as this can be done without the server.
 
-What a suite may say is the server's business; here it is only text that must be readable YAML.
+What a suite may say is the server's business; here it is only text that must be readable YAML, and the lines
+where its tests stand.
 """
 
+import posixpath
 from pathlib import Path
 
 DEFAULT_FILE = "retestr.yml"
@@ -27,6 +29,44 @@ def read_suite(name: str, workspace: Path) -> str | None:
     return text
 
 
+def file_of(name: str, workspace: Path) -> str:
+    """The suite file's path as annotations want it: relative to the workspace, with `/`. `name` as above."""
+    path = posixpath.normpath(name or DEFAULT_FILE)
+    return path.removeprefix(f"{workspace.as_posix()}/")
+
+
+def lines_of_tests(text: str) -> dict[str, int]:
+    """The line (from 1) of each test of a suite by its name: that of `name:` within `tests:`.
+
+    Reads as far as the text is a suite: what is something else has no line.
+    """
+    import yaml
+
+    lines: dict[str, int] = {}
+    path: list[str | None] = []  # of the collections around: the key at hand of a mapping, "[]" of a sequence
+    try:
+        for event in yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+            if isinstance(event, yaml.CollectionEndEvent):
+                path.pop()
+            elif not isinstance(event, yaml.NodeEvent):
+                continue
+            elif path and path[-1] is None:
+                path[-1] = str(getattr(event, "value", ""))  # a key; its value comes next
+                if not isinstance(event, yaml.ScalarEvent):
+                    break  # a key that is no word: no suite
+                continue
+            elif isinstance(event, yaml.CollectionStartEvent):
+                path.append(None if isinstance(event, yaml.MappingStartEvent) else "[]")
+                continue
+            elif path == ["tests", "[]", "name"] and isinstance(event, yaml.ScalarEvent):
+                lines.setdefault(event.value, event.start_mark.line + 1 if event.start_mark else 0)
+            if path and path[-1] != "[]":
+                path[-1] = None  # the value is over: a key comes next
+    except yaml.YAMLError:
+        pass
+    return lines
+
+
 def _check_inside(path: Path, name: str, workspace: Path) -> None:
     try:
         inside = path.resolve().is_relative_to(workspace.resolve())
@@ -42,7 +82,7 @@ def _read(path: Path, name: str) -> str:
             content = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise UnusableSuite(
-            f"`{name}` does not exist in the workspace; is there an actions/checkout step before this one?"
+            f"`{name}` does not exist in the workspace; it is there after an `actions/checkout` step, under its path in the repository"
         ) from None
     except OSError as error:
         raise UnusableSuite(f"`{name}` cannot be read ({error.strerror})") from None

@@ -1,20 +1,26 @@
 """The job summary: what a person reads on the page of the workflow run, the verdict first.
 
-Markdown only; where it is written to is in `report`. Never larger than `MAX_BYTES`: the runner drops a summary
-above 1 MiB whole.
+Markdown only; where it is written to is in `report`, and `comment` writes a shorter form of it. Never larger than
+`MAX_BYTES`: the runner drops a summary above 1 MiB whole.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from action_src import markdown as md
 from action_src.details import Details
+from action_src.groups import Group, same_change
 from action_src.outcome import Ending, Outcome
 from action_src.run import Baseline, Counts, Run, Snapshot
 
 MAX_BYTES = 900 * 1024
 SHORT_SHA = 8
 MAX_REASONS = 20
+MAX_ROWS = 1000  # of each table
+MAX_NAMED_ALIKE = 10
+PICTURE_WIDTH = 320
+MAX_PICTURES = 50  # a page with more would take long to show
 
 FAILED_MARK, WARNED_MARK, PASSED_MARK = "❌", "⚠️", "✅"
 MARKS = {
@@ -39,36 +45,60 @@ TITLES = {
 }
 
 HOW_TO_APPROVE = (
-    "**What now?** If the changes are meant, approve them in {place}, then choose **Re-run failed jobs** here: "
+    "**What now?** If the changes are meant, approve them in {place}, then choose **Re-run failed jobs** {again}: "
     "what was approved is the new baseline. If they are not, fix the page and push."
 )
 HOW_TO_RETRY = (
     "**What now?** Nothing is said about how these pages look. Repair what the reasons name (often the site or the "
-    "suite), or, if it was a passing fault, choose **Re-run failed jobs** here."
+    "suite), or, if it was a passing fault, choose **Re-run failed jobs** {again}."
 )
+PASSED_LATE = "These passed, but only when tried again."
 NOTHING_COMPARED = "There was nothing to compare these with. On the default branch they become the baseline; elsewhere, approve them."
+
+
+ALIKE = "Snapshots that changed in the same way share a row."
+
+
+@dataclass(frozen=True)
+class Form:
+    """How much of a summary is written, and for which place.
+
+    `workflow_url` is needed where the text stands elsewhere than on the page of the workflow run.
+    """
+
+    max_bytes: int = MAX_BYTES
+    max_rows: int = MAX_ROWS
+    pictures: bool = True
+    workflow_url: str = ""
+
+
+WHOLE = Form()
 
 
 @dataclass(frozen=True)
 class Section:
-    """A table under a title. Rows that find no room are counted, never dropped in silence."""
+    """A table under a title. Rows that find no room are counted, never dropped in silence.
+
+    `weights` says for how many snapshots each row stands.
+    """
 
     title: str
     columns: Sequence[str]
     rows: Sequence[str]
+    weights: Sequence[int]
     total: int
     note: str = ""
 
 
-def summary(outcome: Outcome, details: Details, *, name: str = "", max_bytes: int = MAX_BYTES) -> str:
-    """The whole summary, at most `max_bytes` of UTF-8."""
-    head, tail = _head(outcome, name), _tail(outcome, details)
-    sections = _sections(outcome.run, details)
+def summary(outcome: Outcome, details: Details, *, name: str = "", form: Form = WHOLE) -> str:
+    """The whole summary, at most `form.max_bytes` of UTF-8."""
+    head, tail = _head(outcome, name), _tail(outcome, details, form)
+    sections = _sections(outcome.run, details, form)
     everything_but_rows = [*head, *(_shown(section, 0, outcome.run) for section in sections), *tail]
-    room = max_bytes - len("\n\n".join(everything_but_rows).encode()) - 1
+    room = form.max_bytes - len("\n\n".join(everything_but_rows).encode()) - 1
     parts = head
     for section in sections:
-        number, size = _fitting(section.rows, room)
+        number, size = _fitting(section.rows[: form.max_rows], room)
         room -= size
         parts.append(_shown(section, number, outcome.run))
     return "\n\n".join([*parts, *tail]) + "\n"
@@ -148,6 +178,8 @@ def compared_with(baseline: Baseline | None) -> str:
 
 def _head(outcome: Outcome, name: str) -> list[str]:
     head = [f"## {headline(outcome, name)}"]
+    if outcome.run and outcome.run.notice:
+        head.append(f"> **Before you look:** {md.text(outcome.run.notice, 1000)}")
     if outcome.reason:
         head.append(_reason(outcome.reason))
     if outcome.run:
@@ -185,48 +217,74 @@ def _counts(counts: Counts) -> str:
     return "\n".join([*md.head(titles), md.row(str(number) for number in numbers)])
 
 
-def _sections(run: Run | None, details: Details) -> list[Section]:
+def _sections(run: Run | None, details: Details, form: Form) -> list[Section]:
     counts = (run and run.counts) or Counts()
     sections = [
-        Section(
-            "Changed",
-            ("snapshot", "what changed", "compared with", "review"),
-            [_changed_row(one) for one in details.changed],
-            counts.changed,
-        ),
-        Section(
+        _changed(same_change(details.changed), counts.changed, form),
+        _listed(
             "Errors",
             ("snapshot", "reason"),
             [md.row((_linked(one), md.text(why_not_judged(one)))) for one in details.error],
             counts.error,
         ),
-        Section(
-            "New",
-            ("snapshot",),
-            [md.row((_linked(one),)) for one in details.new],
-            counts.new,
-            NOTHING_COMPARED,
-        ),
-        Section(
-            "Flaky",
-            ("snapshot",),
-            [md.row((_linked(one),)) for one in details.flaky],
-            counts.flaky,
-            "These passed, but only when tried again.",
-        ),
+        _listed("New", ("snapshot",), _names(details.new), counts.new, NOTHING_COMPARED),
+        _listed("Flaky", ("snapshot",), _names(details.flaky), counts.flaky, PASSED_LATE),
     ]
     return [section for section in sections if section.rows]
 
 
-def _changed_row(snapshot: Snapshot) -> str:
-    review = "" if snapshot.review == "UNREVIEWED" else snapshot.review.lower()
-    return md.row(
-        (
-            _linked(snapshot),
-            md.text(what_changed(snapshot)),
-            compared_with(snapshot.baseline),
-            md.text(review, 40) or "open",
+def _listed(title: str, columns: Sequence[str], rows: Sequence[str], total: int, note: str = "") -> Section:
+    """A table with a row for each snapshot."""
+    return Section(title, columns, rows, [1] * len(rows), total, note)
+
+
+def _names(snapshots: Sequence[Snapshot]) -> list[str]:
+    return [md.row((_linked(one),)) for one in snapshots]
+
+
+def _changed(groups: Sequence[Group], total: int, form: Form) -> Section:
+    """What changed, a row for each group, the worst first; a column of pictures where there are any."""
+    pictures = [
+        md.picture(group[0].thumbnail_url, PICTURE_WIDTH) if number < MAX_PICTURES else ""
+        for number, group in enumerate(groups)
+    ]
+    shown = form.pictures and any(pictures)
+    rows = [
+        md.row(
+            (
+                _alike(group),
+                *([picture] if shown else []),
+                md.text(what_changed(group[0])),
+                compared_with(group[0].baseline),
+                md.text(_reviews(group)),
+            )
         )
+        for group, picture in zip(groups, pictures, strict=True)
+    ]
+    columns = ("snapshot", *(["before, now"] if shown else []), "what changed", "compared with", "review")
+    weights = [len(group) for group in groups]
+    return Section("Changed", columns, rows, weights, total, ALIKE if max(weights, default=0) > 1 else "")
+
+
+def _alike(group: Group) -> str:
+    """The worst of a group, and who shares its change."""
+    worst, *others = group
+    if not others:
+        return _linked(worst)
+    named = ", ".join(_linked(one) for one in others[:MAX_NAMED_ALIKE])
+    more = f" and {len(others) - MAX_NAMED_ALIKE} more" if len(others) > MAX_NAMED_ALIKE else ""
+    return f"{_linked(worst)}<br>and {len(others)} alike: {named}{more}"
+
+
+def _reviews(group: Group) -> str:
+    """What was decided on a group, in words; of what was rejected by whom and why."""
+    words = Counter("open" if one.review == "UNREVIEWED" else one.review.lower() for one in group)
+    decided = ", ".join(word if len(words) == 1 else f"{number} {word}" for word, number in words.items())
+    rejected = next((one for one in group if one.review == "REJECTED"), None)
+    if rejected is None or not rejected.reviewed_by:
+        return decided
+    return f"{decided} by {rejected.reviewed_by}" + (
+        f": {rejected.review_reason}" if rejected.review_reason else ""
     )
 
 
@@ -249,20 +307,21 @@ def _shown(section: Section, number: int, run: Run | None) -> str:
     """The section with its first rows, and what was left out."""
     note = [section.note, ""] if section.note else []
     lines = [f"### {section.title}", "", *note, *md.head(section.columns), *section.rows[:number]]
-    left_out = max(section.total, len(section.rows)) - number
+    left_out = max(section.total, sum(section.weights)) - sum(section.weights[:number])
     if left_out > 0:
         where = md.link("the dashboard", run.url if run else "")
         lines += ["", f"… and {left_out} more, not shown here; all are in {where}."]
     return "\n".join(lines)
 
 
-def _tail(outcome: Outcome, details: Details) -> list[str]:
+def _tail(outcome: Outcome, details: Details, form: Form) -> list[str]:
     tail = []
+    again = f"in {md.link('the workflow run', form.workflow_url)}" if form.workflow_url else "here"
     if details.lost:
         tail.append(f"> The snapshots could not be listed in full: {md.text(details.lost, 1000)}")
     if outcome.ending in (Ending.CHANGED, Ending.TOLERATED):
         url = outcome.run.url if outcome.run else ""
-        tail.append(HOW_TO_APPROVE.format(place=md.link("the dashboard", url)))
+        tail.append(HOW_TO_APPROVE.format(place=md.link("the dashboard", url), again=again))
     if outcome.ending is Ending.ERROR:
-        tail.append(HOW_TO_RETRY)
+        tail.append(HOW_TO_RETRY.format(again=again))
     return tail

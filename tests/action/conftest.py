@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import responses
 
 from action_src.log import Log
 
@@ -60,3 +61,10 @@ def serve() -> Iterator[Callable[[Plot], Plot]]:
 
     with ExitStack() as stack:
         yield lambda plot: stack.enter_context(fake_server(plot))
+
+
+@pytest.fixture
+def net() -> Iterator[responses.RequestsMock]:
+    """The network, with no more in it than a test says."""
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as net:
+        yield net

@@ -22,6 +22,7 @@ class Plot:
     states: Sequence[Mapping[str, Any]] = ()
     snapshots: Sequence[Mapping[str, Any]] = ()
     failure: tuple[int, Mapping[str, Any]] | None = None
+    busy_cancels: int = 0  # answered with 503 first
     pace: str = "0.2"
     seen: list[tuple[str, str]] = field(default_factory=list)
     orders: list[Mapping[str, Any]] = field(default_factory=list)
@@ -125,6 +126,9 @@ def _player_of(plot: Plot) -> type[BaseHTTPRequestHandler]:
                 plot.triggered.set()
                 return self._answer(201, plot.states[0])
             if parts.path.endswith("/cancel"):
+                if plot.busy_cancels:
+                    plot.busy_cancels -= 1
+                    return self._answer(503, {"error": {"code": "busy", "message": "Busy."}})
                 plot.cancelled.set()
                 return self._answer(200, {**state, "status": "CANCELLED"})
             if parts.path.endswith("/snapshots"):

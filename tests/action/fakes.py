@@ -85,6 +85,7 @@ def some_inputs(**changes: object) -> Inputs:
         "workflow_url": "",
         "base_url": "",
         "suite": None,
+        "suite_file": "retestr.yml",
         "tests": (),
         "name": "",
         "wait": True,
@@ -93,6 +94,10 @@ def some_inputs(**changes: object) -> Inputs:
         "fail_on": frozenset({"changed", "error"}),
         "on_missing_key": "fail",
         "on_unreachable": "fail",
+        "comment": False,
+        "github_token": "ghs_token_of_the_tests",
+        "repository": "acme/shop",
+        "github_api_url": "https://api.github.com",
         "summary": True,
         "annotations": True,
     }

@@ -20,17 +20,22 @@ ORIGINS = [
     ("pull_request", "pull_request_fork", "5/merge", Origin("mallory:main", HEAD, "main", 5)),
     ("pull_request", "pull_request_deleted_fork", "5/merge", Origin("mallory:main", HEAD, "main", 5)),
     ("pull_request_target", "pull_request_target", "main", Origin("mallory:main", HEAD, "main", 5)),
-    ("pull_request_review", "pull_request", "5/merge", Origin("feature/cart", HEAD, "main", 5)),
+    ("pull_request_review", "pull_request_review", "5/merge", Origin("feature/cart", HEAD, "main", 5)),
     ("merge_group", "merge_group", QUEUE, Origin(QUEUE, HEAD, "main")),
     ("workflow_run", "workflow_run", "main", Origin("feature/cart", HEAD, "main", 5)),
     ("workflow_run", "workflow_run_fork", "main", Origin("mallory:main", HEAD)),
+    ("workflow_run", "workflow_run_two_pull_requests", "main", Origin("feature/cart", HEAD, "main", 5)),
     ("schedule", "schedule", "main", Origin("main", MERGE_SHA)),
     ("workflow_dispatch", "workflow_dispatch", "topic", Origin("topic", MERGE_SHA)),
     ("release", "release", "v1.2.0", Origin("v1.2.0", MERGE_SHA, "release/1.2")),
     ("release", "release_of_commit", "v1.2.0", Origin("v1.2.0", MERGE_SHA)),
     ("deployment_status", "deployment_status", "", Origin("feature/cart", HEAD)),
     ("deployment_status", "deployment_status_of_commit", "", Origin("", HEAD)),
-    ("repository_dispatch", "schedule", "main", Origin("main", MERGE_SHA)),
+    ("deployment", "deployment", "", Origin("feature/cart", HEAD)),
+    ("repository_dispatch", "repository_dispatch", "main", Origin("main", MERGE_SHA)),
+    # A comment runs on the default branch, whatever it stands under
+    ("issue_comment", "issue_comment", "main", Origin("main", MERGE_SHA)),
+    ("create", "create", "feature/cart", Origin("feature/cart", MERGE_SHA)),
 ]
 
 

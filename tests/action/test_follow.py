@@ -1,6 +1,8 @@
 """Following a run: pace, time-outs, cancelling, and how each way of ending is told."""
 
 import io
+import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -11,6 +13,7 @@ from action_src.inputs import Inputs
 from action_src.interrupt import Interrupted
 from action_src.log import Log
 from action_src.outcome import Ending, Outcome
+from action_src.run import Run
 
 from .fakes import Clock, FakeApi, a_run, some_inputs
 
@@ -214,6 +217,25 @@ def test_an_interruption_without_any_run_is_told() -> None:
     assert "had not named a run" in outcome.reason
 
 
+@pytest.mark.parametrize("plays", [[a_run("PENDING"), Interrupted()], [Interrupted(), a_run("PENDING")]])
+def test_an_interruption_does_not_wait_for_a_server_that_keeps_no_time(
+    plays: list[Run | BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over = threading.Event()
+
+    class Trickling(FakeApi):
+        def cancel(self, run_id: str, *, within_s: float | None = None) -> None:
+            over.wait(20)
+
+    monkeypatch.setattr("action_src.follow.INTERRUPTED_CANCEL_S", 0.1)
+    begun = time.monotonic()
+    outcome = followed(Trickling(plays))
+    assert time.monotonic() - begun < 5
+    over.set()
+    assert (outcome.ending, outcome.run) == (Ending.INTERRUPTED, a_run("PENDING"))
+    assert "in time" in outcome.reason
+
+
 def test_an_interruption_while_giving_up_still_ends_as_given_up() -> None:
     outcome = followed(FakeApi([a_run("RUNNING")], cancels=Interrupted()), timeout_s=60.0)
     assert outcome.ending is Ending.TIMED_OUT
@@ -224,6 +246,13 @@ def test_a_crash_of_ours_leaves_no_run_behind() -> None:
     with pytest.raises(ZeroDivisionError):
         followed(api)
     assert api.cancelled
+
+
+def test_a_crash_of_ours_before_there_is_a_run_cancels_none() -> None:
+    api = FakeApi([ZeroDivisionError()])
+    with pytest.raises(ZeroDivisionError):
+        followed(api)
+    assert api.cancelled == []
 
 
 def test_a_run_that_is_over_is_not_cancelled() -> None:

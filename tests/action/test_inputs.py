@@ -94,6 +94,7 @@ def test_a_missing_key_explains_forks_and_dependabot(environ: Environ) -> None:
     assert "Dependabot" in problem
     assert "on-missing-key: skip" in problem
     assert "secrets.RETESTR_API_KEY" in problem
+    assert not problem.endswith((".", "?"))  # who tells it ends the sentence
 
 
 def test_a_missing_key_may_be_skipped_with_the_project_missing_too(environ: Environ) -> None:
@@ -196,6 +197,8 @@ def test_an_event_without_branch_asks_for_one(environ: Environ) -> None:
     environ |= {"GITHUB_EVENT_NAME": "schedule", "GITHUB_REF_NAME": ""}
     [problem] = problems_of(environ)
     assert problem.startswith("branch cannot be told")
+    recipe = problem.partition('recipe "')[2].partition('"')[0]
+    assert f"\n### {recipe}\n" in (EVENTS.parents[2] / "docs/action.md").read_text()
 
 
 def test_the_commit_is_optional(environ: Environ) -> None:
@@ -265,3 +268,26 @@ def test_a_wrong_value_is_shown_short_and_without_a_key(environ: Environ) -> Non
     [problem] = problems_of(environ | {"INPUT_WAIT": "vts_oops" + "x" * 500})
     assert "oops" not in problem
     assert len(problem) < 200
+
+
+@pytest.mark.parametrize("token", ["ghs a", "ghs\nb"])
+def test_a_token_that_cannot_be_one_is_refused_without_being_shown(environ: Environ, token: str) -> None:
+    [problem] = problems_of(environ | {"INPUT_GITHUB-TOKEN": token})
+    assert problem.startswith("github-token holds spaces")
+    assert token not in problem
+
+
+def test_the_token_is_not_shown_by_the_inputs_and_may_be_missing(environ: Environ) -> None:
+    assert "ghs_secret" not in repr(read_inputs(environ | {"INPUT_GITHUB-TOKEN": "ghs_secret"}))
+    assert read_inputs(environ).github_token == ""
+
+
+def test_a_comment_is_written_only_where_it_is_asked_for(environ: Environ) -> None:
+    assert read_inputs(environ).comment is False
+    assert read_inputs(environ | {"INPUT_COMMENT": "true"}).comment is True
+
+
+def test_the_api_of_a_github_of_one_s_own_is_taken(environ: Environ) -> None:
+    assert read_inputs(environ).github_api_url == "https://api.github.com"
+    own = environ | {"GITHUB_API_URL": "https://github.acme.example/api/v3/"}
+    assert read_inputs(own).github_api_url == "https://github.acme.example/api/v3"

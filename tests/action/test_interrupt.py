@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -32,3 +33,10 @@ def test_a_lost_interruption_is_raised_at_the_next_sleep(listening: Interruption
         signal.raise_signal(signal.SIGTERM)
     with pytest.raises(Interrupted):
         listening.sleep(60)
+
+
+def test_what_cleans_up_in_another_thread_may_sleep(listening: Interruption) -> None:
+    with pytest.raises(Interrupted):
+        signal.raise_signal(signal.SIGTERM)
+    with ThreadPoolExecutor(1) as threads:
+        assert threads.submit(listening.sleep, 0).exception(5) is None

@@ -13,7 +13,8 @@ from action_src.client import Client
 from action_src.interrupt import Interrupted, Interruption
 from action_src.main import main
 
-from .conftest import Environ
+from .conftest import EVENTS, Environ
+from .fake_github import TOKEN, GitHubPlot, fake_github
 from .fake_server import KEY, Plot, run_json, snapshot_json
 
 Serve = Callable[[Plot], Plot]
@@ -124,6 +125,21 @@ def test_the_order_carries_what_the_event_tells(environ: Environ, stream: io.Str
     ]
 
 
+def test_what_is_tested_and_how_the_run_goes_are_groups_and_the_verdict_stands_below_them(
+    environ: Environ, stream: io.StringIO, serve: Serve
+) -> None:
+    plot = serve(Plot([run_json("PENDING"), PASSED]))
+    step(environ | {"INPUT_SERVER-URL": plot.url}, stream)
+    lines = stream.getvalue().splitlines()
+    begins = [number for number, line in enumerate(lines) if line.startswith("::group::")]
+    ends = [number for number, line in enumerate(lines) if line == "::endgroup::"]
+    assert [lines[number] for number in begins] == [
+        f"::group::Testing feature/cart with {plot.url}", "::group::Following the run"
+    ]  # fmt: skip
+    assert begins[0] < ends[0] < begins[1] < ends[1]
+    assert [line for line in lines[ends[1] + 1 :] if "as approved" in line]
+
+
 def test_outputs_and_report_are_complete(environ: Environ, stream: io.StringIO, serve: Serve) -> None:
     plot = serve(
         Plot([run_json("PENDING"), {**FAILED, "url": "/runs/r1"}], [snapshot_json(url="/snapshots/s1")])
@@ -155,12 +171,109 @@ def test_a_failure_that_is_no_finding_is_said_aloud_even_without_annotations(
     assert "::error" in stream.getvalue()
 
 
+def commenting(environ: Environ, plot: Plot, github: GitHubPlot) -> Environ:
+    """A step in a pull request that comments there."""
+    return environ | {
+        "INPUT_SERVER-URL": plot.url,
+        "INPUT_COMMENT": "true",
+        "INPUT_GITHUB-TOKEN": TOKEN,
+        "GITHUB_API_URL": github.url,
+        "GITHUB_EVENT_NAME": "pull_request",
+        "GITHUB_EVENT_PATH": str(EVENTS / "pull_request.json"),
+    }
+
+
+def test_a_comment_is_left_on_the_pull_request_and_the_token_is_shown_to_nobody(
+    environ: Environ, stream: io.StringIO, serve: Serve
+) -> None:
+    plot = serve(Plot([FAILED], [snapshot_json(sentence=f"Moved {TOKEN}")]))
+    with fake_github(GitHubPlot()) as github:
+        environ = commenting(environ, plot, github)
+        assert step(environ, stream) == 1
+        step(environ, stream)
+        [body] = github.bodies()
+    assert "1 changed" in body
+    assert "in [the workflow run](https://github.com/acme/shop/actions/runs/1000)" in body
+    assert KEY not in body
+    lines = stream.getvalue().splitlines()
+    assert lines[:2] == [f"::add-mask::{KEY}", f"::add-mask::{TOKEN}"]
+    assert "Left a comment on pull request 5." in lines
+    assert "Updated the comment on pull request 5." in lines
+    assert TOKEN not in "\n".join(line for line in lines if not line.startswith("::add-mask::"))
+
+
+@pytest.mark.parametrize("rights", [{"may_write": False}, {"may_read": False}])
+def test_a_comment_that_is_not_permitted_changes_no_outcome(
+    environ: Environ, stream: io.StringIO, serve: Serve, rights: dict[str, bool]
+) -> None:
+    plot = serve(Plot([PASSED]))
+    with fake_github(GitHubPlot(**rights)) as github:  # type: ignore[arg-type]
+        assert step(commenting(environ, plot, github), stream) == 0
+    assert "::notice title=retestr::No comment was left on pull request 5" in stream.getvalue()
+    assert "::error" not in stream.getvalue()
+    assert "::warning" not in stream.getvalue()
+
+
+def test_an_interruption_while_commenting_ends_with_130_and_what_was_told_stands(
+    environ: Environ, stream: io.StringIO, serve: Serve
+) -> None:
+    class Torn(Quick):
+        def sleep(self, seconds: float) -> None:
+            raise Interrupted
+
+    plot = serve(Plot([PASSED]))
+    with fake_github(GitHubPlot(failures=[(502, {}, {})])) as github:
+        environ = commenting(environ, plot, github)
+        assert main(environ, stream, Torn()) == 130
+    assert outputs(environ)["status"] == "PASSED"
+    assert Path(environ["GITHUB_STEP_SUMMARY"]).read_text().count("## ") == 1
+
+
+def test_the_token_goes_to_github_alone(environ: Environ, stream: io.StringIO, serve: Serve) -> None:
+    plot = serve(Plot([PASSED]))
+    step(environ | {"INPUT_SERVER-URL": plot.url, "INPUT_GITHUB-TOKEN": TOKEN}, stream)
+    assert TOKEN not in json.dumps(plot.orders)
+    assert TOKEN not in left_behind(environ)
+
+
+def test_a_change_is_annotated_at_its_test_in_the_suite_file(
+    environ: Environ, stream: io.StringIO, serve: Serve
+) -> None:
+    plot = serve(Plot([FAILED], [snapshot_json()]))
+    (Path(environ["GITHUB_WORKSPACE"]) / "retestr.yml").write_text("tests:\n  - path: /\n    name: Home\n")
+    step(environ | {"INPUT_SERVER-URL": plot.url}, stream)
+    assert "::error file=retestr.yml,line=3,title=retestr%3A changed::Home, 1280x800" in stream.getvalue()
+
+
+def test_an_input_that_nobody_knows_changes_nothing(
+    environ: Environ, stream: io.StringIO, serve: Serve
+) -> None:
+    plot = serve(Plot([PASSED]))
+    assert step(environ | {"INPUT_SERVER-URL": plot.url, "INPUT_FAIL_ON": "boo"}, stream) == 0
+
+
 def test_all_wrong_inputs_are_told_together(environ: Environ, stream: io.StringIO) -> None:
     assert step(environ | {"INPUT_WAIT": "maybe", "INPUT_FAIL-ON": "x"}, stream) == 2
     assert stream.getvalue().count("::error") == 2
     summary = Path(environ["GITHUB_STEP_SUMMARY"]).read_text()
     assert "wait must be" in summary
     assert "fail-on must be" in summary
+
+
+def test_more_wrong_inputs_than_annotations_are_all_in_the_log(environ: Environ, stream: io.StringIO) -> None:
+    numbers = ("TIMEOUT-MINUTES", "STALL-MINUTES")
+    switches = ("WAIT", "COMMENT", "SUMMARY", "ANNOTATIONS")
+    words = ("SERVER-URL", "BASE-URL", "FAIL-ON", "ON-MISSING-KEY", "ON-UNREACHABLE")
+    wrong = {f"INPUT_{name}": "perhaps" for name in (*numbers, *switches, *words)}
+    assert step(environ | wrong, stream) == 2
+    assert stream.getvalue().count("::error") == 10
+    for name in wrong:
+        assert f"Input {name.removeprefix('INPUT_').lower()} must be" in stream.getvalue()
+
+
+def test_wrong_inputs_write_no_summary_where_none_is_wanted(environ: Environ, stream: io.StringIO) -> None:
+    assert step(environ | {"INPUT_WAIT": "maybe", "INPUT_SUMMARY": "False"}, stream) == 2
+    assert not Path(environ["GITHUB_STEP_SUMMARY"]).exists()
 
 
 def test_a_crash_of_ours_is_no_success_and_shows_one_line(environ: Environ, stream: io.StringIO) -> None:

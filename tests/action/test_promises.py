@@ -1,8 +1,10 @@
 """action.yml, the code and docs/action.md say the same; the Dockerfile keeps what the runner needs."""
 
+import json
 import re
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +12,20 @@ import pytest
 import yaml
 
 from action_src import VERSION
+from action_src.details import Details
 from action_src.inputs import DEFAULTS, Inputs
 from action_src.outcome import EXIT_CODES, Ending, Outcome
-from action_src.report import outputs_of
+from action_src.report import outputs_of, report_json
+from action_src.run import Run, Snapshot
 
 ROOT = Path(__file__).parents[2]
 DOCS = (ROOT / "docs" / "action.md").read_text()
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 FIELD_OF_INPUT = {"timeout-minutes": "timeout_s", "stall-minutes": "stall_s"}
-NOT_AN_INPUT = {"base_branch", "pull_request", "actor", "workflow_url"}
+NOT_AN_INPUT = {
+    "base_branch", "pull_request", "actor", "workflow_url", "suite_file", "repository", "github_api_url"
+}  # fmt: skip
+TOKEN = "${{ github.token }}"  # the runner alone can say it: no default of the code
 
 
 def manifest() -> dict[str, Any]:
@@ -56,9 +63,9 @@ def test_inputs_are_the_same_in_manifest_code_and_documentation() -> None:
 
 def test_defaults_are_the_same_in_manifest_code_and_documentation() -> None:
     declared = {name: one["default"] for name, one in manifest()["inputs"].items() if "default" in one}
-    assert declared == DEFAULTS
+    assert declared == {**DEFAULTS, "github-token": TOKEN}
     documented = {row[0].strip("`"): row[1].strip("`") for row in table("Inputs")}
-    assert {name: documented[name] for name in DEFAULTS} == dict(DEFAULTS)
+    assert {name: documented[name] for name in declared} == declared
 
 
 def test_outputs_are_the_same_in_manifest_code_and_documentation() -> None:
@@ -69,6 +76,21 @@ def test_outputs_are_the_same_in_manifest_code_and_documentation() -> None:
 
 def test_exit_codes_are_the_same_in_code_and_documentation() -> None:
     assert {int(name) for name in names_in("Exit codes")} == set(EXIT_CODES.values())
+
+
+def test_the_report_s_members_are_the_same_in_code_and_documentation() -> None:
+    rows = {name.strip("`"): meaning for name, meaning in table("The report")}
+    details = Details(changed=(Snapshot("s", "CHANGED"),))
+    report = json.loads(report_json(Outcome(Ending.CHANGED, Run("r")), details))
+    assert list(rows) == list(report)
+    assert re.findall(r"`(\w+)`", rows["run"]) == list(report["run"])
+    assert re.findall(r"`(\w+)`", rows["changed"]) == list(report["changed"][0])
+
+
+def test_every_recipe_is_a_workflow() -> None:
+    recipes = DOCS.split("\n## Recipes\n", 1)[1].split("\n## ", 1)[0].split("\n### ")[1:]
+    assert len(recipes) == 8
+    assert all("```yaml\nname: " in recipe for recipe in recipes)
 
 
 def test_every_word_of_the_status_is_documented() -> None:
@@ -104,7 +126,7 @@ def test_every_workflow_of_the_documentation_is_valid(tmp_path: Path) -> None:
 
 
 def test_the_version_is_the_package_s() -> None:
-    assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text()
+    assert version("retestr") == VERSION, "run: make setup"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +143,16 @@ def test_the_last_stage_is_the_action_started_without_a_shell(line: str) -> None
 def test_the_action_s_stage_needs_no_apt_and_only_pinned_packages() -> None:
     last = DOCKERFILE.rsplit("\nFROM ", 1)[1]
     assert "apt" not in last
-    assert "--require-hashes" in last
+    assert "-r /app/action.lock" in last
+
+
+@pytest.mark.parametrize("file", ["Dockerfile", "scripts/setup"])
+def test_what_is_installed_is_the_lock_and_nothing_but_it(file: str) -> None:
+    """Without --no-deps an older pip looks for newer releases than the lock's, and fails for want of their hashes."""
+    commands = (ROOT / file).read_text().replace("\\\n", " ").splitlines()
+    installs = [line for line in commands if "pip" in line and " install " in line and ".lock" in line]
+    assert installs
+    assert all("--no-deps" in line and "--require-hashes" in line for line in installs)
 
 
 def test_nothing_of_the_server_is_imported() -> None:

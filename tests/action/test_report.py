@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,12 +108,13 @@ def test_the_report_is_named_after_the_run(name: str, file: str) -> None:
 
 def test_the_report_can_be_read_by_other_steps() -> None:
     details = Details(
-        changed=snapshots(1, sentence="Moved."), error=snapshots(1, "ERROR", error_kind="timeout")
+        changed=snapshots(1, sentence="Moved.", group="g"), error=snapshots(1, "ERROR", error_kind="timeout")
     )
     report = json.loads(report_json(CHANGED, details))
     assert (report["status"], report["ending"], report["exitCode"]) == ("FAILED", "CHANGED", 1)
     assert report["run"]["counts"]["changed"] == 2
-    assert report["changed"][0]["sentence"] == "Moved."
+    assert report["run"]["notice"] is None
+    assert (report["changed"][0]["sentence"], report["changed"][0]["group"]) == ("Moved.", "g")
     assert report["errors"][0]["error"] == {"kind": "timeout", "message": None}
     assert json.loads(report_json(Outcome(Ending.SKIPPED), Details()))["run"] is None
 
@@ -122,24 +124,73 @@ def test_the_report_can_be_read_by_other_steps() -> None:
 
 def annotations(outcome: Outcome, details: Details, **inputs: object) -> list[str]:
     stream = io.StringIO()
-    annotate(outcome, details, some_inputs(**inputs), "2 changed", Log(stream))
+    annotate(outcome, details, some_inputs(**inputs), Log(stream))
     return stream.getvalue().splitlines()
 
 
-def test_the_verdict_comes_first_then_errors_then_changes() -> None:
+def test_the_verdict_is_a_notice_where_each_change_and_each_reason_is_an_error() -> None:
     lines = annotations(
         CHANGED, Details(changed=snapshots(1), error=snapshots(1, "ERROR", error_message="Down."))
     )
     assert [line.split("::")[1] for line in lines] == [
-        "error title=retestr",
-        "error title=retestr%3A error",
+        "notice title=retestr",
         "error title=retestr%3A changed",
+        "error title=retestr%3A error",
     ]
-    assert lines[1].endswith("::T0: Down.")
+    assert lines[2].endswith("::T0: Down.")
 
 
-def test_there_are_never_more_than_ten() -> None:
-    assert len(annotations(CHANGED, Details(changed=snapshots(50), error=snapshots(5, "ERROR")))) == 10
+def test_there_are_never_more_than_ten_errors_and_one_is_kept_for_what_could_not_be_judged() -> None:
+    down = snapshots(5, "ERROR", error_kind="unreachable")
+    lines = annotations(CHANGED, Details(changed=snapshots(50), error=down))
+    assert [line.count("error title=retestr%3A changed") for line in lines] == [0] + [1] * 9 + [0]
+    assert "::error title=retestr%3A error::T0: unreachable And 4 more like it." in lines[-1]
+
+
+def test_many_reasons_are_ten_annotations_at_most_too() -> None:
+    many = tuple(Snapshot(f"s{n}", "ERROR", error_kind=f"kind {n}") for n in range(12))
+    lines = annotations(Outcome(Ending.ERROR, a_run("ERROR", error=12)), Details(error=many))
+    assert [line.split(" ")[0] for line in lines] == ["::notice"] + ["::error"] * 10
+
+
+def test_one_change_on_many_pages_is_one_error() -> None:
+    lines = annotations(CHANGED, Details(changed=snapshots(40, group="header") + snapshots(1)))
+    assert len(lines) == 3
+    assert "And 39 more like it." in lines[1]
+
+
+def test_an_annotation_stands_at_its_test_in_the_suite_file() -> None:
+    suite = "tests:\n  - {name: T1, path: /}\n  - path: /0\n    name: T0\n"
+    lines = annotations(CHANGED, Details(changed=snapshots(3)), suite=suite, suite_file="e2e/retestr.yml")
+    assert [line.split(",title")[0] for line in lines[1:]] == [
+        "::error file=e2e/retestr.yml,line=4",
+        "::error file=e2e/retestr.yml,line=2",
+        "::error title=retestr%3A changed::T2: it looks different",
+    ]
+
+
+def test_a_failure_whose_findings_are_only_warnings_is_still_an_error() -> None:
+    lines = annotations(CHANGED, Details(changed=snapshots(1)), fail_on=frozenset({"new"}))
+    assert [line.split(" ")[0] for line in lines] == ["::error", "::warning"]
+
+
+def test_a_time_out_stays_the_error_whatever_had_changed_by_then() -> None:
+    late = Outcome(Ending.TIMED_OUT, a_run("CANCELLED", total=50, changed=40), "Too long.")
+    lines = annotations(late, Details(changed=snapshots(40)))
+    assert [line.split(" ")[0] for line in lines] == ["::error"] + ["::warning"] * 9
+
+
+def test_a_run_that_ended_in_error_without_such_a_snapshot_tells_its_reason_as_the_error() -> None:
+    ended = Outcome(Ending.ERROR, a_run("ERROR", changed=40), "There is no browser.")
+    lines = annotations(ended, Details(changed=snapshots(40)))
+    assert lines[0].startswith("::error title=retestr::There is no browser.")
+    assert len(lines) == 10
+
+
+def test_another_browser_than_the_baselines_is_a_notice() -> None:
+    run = replace(a_run("FAILED", changed=1), notice="Drawn by another browser.")
+    lines = annotations(replace(CHANGED, run=run), Details(changed=snapshots(1)))
+    assert lines[0] == "::notice title=retestr::Drawn by another browser."
 
 
 def test_what_does_not_fail_the_step_is_a_warning() -> None:
@@ -159,7 +210,7 @@ def test_the_server_s_own_verdict_is_said_once() -> None:
 
 def test_a_verdict_of_several_lines_stays_one_annotation() -> None:
     [line] = annotations(Outcome(Ending.INVALID, reason="a\n::error::b"), Details())
-    assert line == "::error title=retestr::2 changed: a%0A::error::b"
+    assert line == "::error title=retestr::inputs or suite are wrong, nothing was tested: a%0A::error::b"
 
 
 def test_hostile_names_stay_inside_their_annotation() -> None:
@@ -192,12 +243,13 @@ def test_without_counts_everything_that_matters_is_asked_for() -> None:
 def test_snapshots_that_cannot_be_fetched_are_told_not_fatal() -> None:
     class Broken(FakeApi):
         def snapshots(self, run_id, status, *, within_s=None):  # type: ignore[no-untyped-def]
+            yield from snapshots(2)
             raise Unreachable("gone")
 
-    details = fetch_details(Broken([a_run()]), a_run("FAILED", changed=1), Clock())
-    assert details.lost == "gone"
+    details = fetch_details(Broken([a_run()]), a_run("FAILED", changed=9), Clock())
+    assert (details.lost, len(details.changed)) == ("gone", 2)
 
 
 def test_no_run_is_so_large_that_the_report_takes_for_ever() -> None:
-    api = FakeApi([a_run()], listed={"CHANGED": list(snapshots(5000))})
-    assert len(fetch_details(api, a_run("FAILED", changed=5000), Clock()).changed) == 1000
+    api = FakeApi([a_run()], listed={"CHANGED": list(snapshots(9000))})
+    assert len(fetch_details(api, a_run("FAILED", changed=9000), Clock()).changed) == 5000

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from action_src.suite import MAX_BYTES, UnusableSuite, read_suite
+from action_src.suite import MAX_BYTES, UnusableSuite, file_of, lines_of_tests, read_suite
 
 SUITE = "baseUrl: https://staging.example.com\ntests:\n  - name: Home\n    path: /\n"
 
@@ -42,6 +42,10 @@ def test_a_file_outside_the_workspace_is_never_read(tmp_path: Path) -> None:
         assert "outside the workspace" in refusal(name, workspace)
 
 
+def test_a_name_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
+    assert "outside the workspace" in refusal("a\0b.yml", tmp_path)
+
+
 def test_a_folder_is_no_suite(tmp_path: Path) -> None:
     assert "cannot be read" in refusal(".", tmp_path)
 
@@ -71,3 +75,63 @@ def test_a_bomb_of_aliases_is_not_unfolded(tmp_path: Path) -> None:
     lines = ["a0: &a0 [x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 12)]
     (tmp_path / "s.yml").write_text("\n".join(lines))
     assert read_suite("s.yml", tmp_path)
+
+
+# --- where its tests stand
+
+
+def test_each_test_has_the_line_of_its_name() -> None:
+    text = """\
+baseUrl: https://staging.example.com
+viewports: [{name: phone, width: 390, height: 844}]
+tests:
+  - name: Home
+    steps: [{fill: {selector: a, value: b}}, {click: c}]
+    mask: {name: no}
+  - path: /cart
+    ignore: &all [.clock]
+    name: "Cart, empty"
+  - {ignore: *all, name: 404, path: /x}
+  - name: Home
+login: {name: nobody}
+"""
+    assert lines_of_tests(text) == {"Home": 4, "Cart, empty": 9, "404": 10}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "tests",
+        "[1, 2]",
+        "tests: {name: x}",
+        "tests: [[name, x]]",
+        "tests: [name: [x",
+        "? [a]\n: b\n",
+        "tests: [*x]",
+    ],
+)
+def test_what_is_no_suite_has_no_lines(text: str) -> None:
+    assert lines_of_tests(text) == {}
+
+
+def test_lines_of_a_bomb_of_aliases_are_found_at_once() -> None:
+    bomb = "a: &a [1]\n" + "".join(f"b{n}: &b{n} [{', '.join(['*a'] * 9)}]\n" for n in range(9))
+    assert lines_of_tests(bomb + "tests: [{name: x}]\n") == {"x": 11}
+
+
+def test_deeply_nested_text_is_walked_not_climbed() -> None:
+    assert lines_of_tests("tests: " + "[" * 5000 + "]" * 5000) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("", "retestr.yml"),
+        ("apps/shop/suite.yml", "apps/shop/suite.yml"),
+        ("./apps//shop/../blog.yml", "apps/blog.yml"),
+        ("/github/workspace/a.yml", "a.yml"),
+    ],
+)
+def test_annotations_name_the_file_within_the_workspace(name: str, file: str) -> None:
+    assert file_of(name, Path("/github/workspace")) == file

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from action_src.details import Details
+from action_src.markdown import picture
 from action_src.outcome import Ending, Outcome
 from action_src.run import Run, Snapshot, read_snapshot
-from action_src.summary import MAX_BYTES, summary, verdict
+from action_src.summary import MAX_BYTES, Form, summary, verdict
 
 from .fake_server import snapshot_json
 from .fakes import a_run
@@ -45,6 +46,8 @@ FOUND = Details(
             viewport="375x812",
             ratio=0.0123,
             review="REJECTED",
+            reviewedBy="Grace",
+            reviewReason="The price must stay on one line.",
             baseline={"branch": "main"},
         ),
     ),
@@ -53,6 +56,25 @@ FOUND = Details(
     ),
     new=(changed("s4", test="About", status="NEW"),),
     flaky=(changed("s5", test="Search", status="UNCHANGED", flaky=True),),
+)
+
+GROUPED = (
+    changed("small", test="Small", ratio=0.001, sentence="One small change.", group=None),
+    *(
+        changed(
+            f"h{n}",
+            test=f"Page {n}",
+            group="header",
+            ratio=0.01 * n,
+            sentence="The header moved 4 px down.",
+            review="APPROVED" if n == 3 else "UNREVIEWED",
+            baseline=BASELINE,
+            thumbnailUrl=f"https://retestr.example.com/t/h{n}.png?until=1&signature=a",
+        )
+        for n in range(1, 15)
+    ),
+    changed("big", test="Big", ratio=0.9, sentence="Everything.", thumbnailUrl="http://not.encrypted/t.png"),
+    *(changed(f"a{n}", test=f"Approved {n}", ratio=1.0, group="logo", review="APPROVED") for n in (1, 2)),
 )
 
 CASES = {
@@ -69,6 +91,18 @@ CASES = {
             75,
         ),
         FOUND,
+    ),
+    "grouped": (
+        Outcome(
+            Ending.CHANGED,
+            replace(
+                the_run("FAILED", total=20, done=20, unchanged=2, changed=18),
+                notice="The baselines were drawn by Chromium 140, this run by Chromium 141.",
+            ),
+            "18 snapshots look different.",
+            75,
+        ),
+        Details(changed=GROUPED),
     ),
     "tolerated": (
         Outcome(Ending.TOLERATED, the_run("FAILED", total=2, done=2, unchanged=1, changed=1), "", 9),
@@ -145,9 +179,44 @@ def test_a_summary_never_comes_near_the_runner_s_limit_and_tells_what_is_left_ou
     assert "Re-run failed jobs" in text
 
 
+def test_more_rows_than_a_page_can_show_are_counted_as_what_they_stand_for() -> None:
+    found = [changed(f"s{n}", group=f"g{n // 2}") for n in range(6)]
+    outcome = Outcome(Ending.CHANGED, the_run("FAILED", total=6, changed=6))
+    assert "… and 4 more" in summary(outcome, Details(changed=tuple(found)), form=Form(max_rows=1))
+
+
+def test_pictures_are_left_out_where_they_would_outlive_their_address() -> None:
+    outcome, details = CASES["grouped"]
+    assert "<img" in summary(outcome, details)
+    assert "<img" not in summary(outcome, details, form=Form(pictures=False))
+
+
+def test_a_summary_has_no_more_pictures_than_a_browser_likes() -> None:
+    found = tuple(
+        changed(f"s{n}", group=f"g{n}", thumbnailUrl=f"https://retestr.example.com/{n}.png")
+        for n in range(60)
+    )
+    outcome = Outcome(Ending.CHANGED, the_run("FAILED", total=60, changed=60))
+    text = summary(outcome, Details(changed=found))
+    assert (text.count("<img"), text.count("| [")) == (50, 60)
+
+
+def test_a_picture_never_comes_unencrypted_or_breaks_its_tag() -> None:
+    assert picture("http://a.example/x.png", 9) == picture("javascript:x", 9) == picture("", 9) == ""
+    assert picture('https://a.example/"><b>', 9) == (
+        '<img src="https://a.example/%22%3E%3Cb%3E" width="9" alt="">'
+    )
+
+
+def test_elsewhere_than_on_the_workflow_s_page_the_way_back_is_linked() -> None:
+    form = Form(workflow_url="https://github.com/acme/shop/actions/runs/1")
+    text = summary(*CASES["changed"], form=form)
+    assert "in [the workflow run](https://github.com/acme/shop/actions/runs/1)" in text
+
+
 def test_a_section_without_room_is_still_counted() -> None:
     outcome = Outcome(Ending.CHANGED, the_run("FAILED", total=2, changed=2))
-    text = summary(outcome, Details(changed=FOUND.changed), max_bytes=800)
+    text = summary(outcome, Details(changed=FOUND.changed), form=Form(max_bytes=800))
     assert "… and 2 more" in text
 
 
