@@ -95,6 +95,10 @@ def build(settings: Settings | None = None) -> APIFlask:
     api.register(app)
     dashboard.register(app)
     app.register_blueprint(health.pages)
+    if settings.metrics_token:
+        from server import metrics  # who measures nothing need not import it
+
+        metrics.register(app)
     _handle_errors(app)
     return app
 
@@ -106,7 +110,7 @@ def _handle_errors(app: APIFlask) -> None:
     def problem(error: Problem) -> ResponseReturnValue:
         if _wants_json():
             return errors.of_problem(error)
-        return pages.page(errors.STATUS.get(type(error), 403), "This is not possible", error.message)
+        return pages.of_problem(error)
 
     @app.errorhandler(TooMany)
     def too_many(error: TooMany) -> ResponseReturnValue:
@@ -128,7 +132,8 @@ def _handle_errors(app: APIFlask) -> None:
             return error.get_response()
         if _wants_json():
             return errors.of_http(error)
-        return pages.page(error.code or 500, error.name, error.description or "")
+        status = error.code or 500
+        return pages.page(status, error.name, pages.HELP.get(status) or error.description or "")
 
     @app.errorhandler(Exception)
     def crash(error: Exception) -> ResponseReturnValue:

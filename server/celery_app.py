@@ -17,6 +17,7 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 from celery.signals import worker_process_init, worker_process_shutdown
 
+from server import logs
 from server.config import load
 from server.runs import dispatch
 from server.runs.work import DRAIN_S, GIVE_BACK_S
@@ -29,8 +30,10 @@ SOFT_LIMIT_S = settings.run_timeout_s + 60
 """A chunk's run has ended by then, which stops its pages."""
 HARD_LIMIT_S = SOFT_LIMIT_S + 60
 
+logs.configure(settings, "worker: %(message)s")
 app = dispatch.application(settings.broker_url)
 app.conf.update(
+    worker_hijack_root_logger=False,
     task_acks_late=True,
     task_reject_on_worker_lost=True,
     task_soft_time_limit=SOFT_LIMIT_S,

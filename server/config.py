@@ -1,7 +1,8 @@
 """Every setting of the server: name, default and one line of help, in one declarative table.
 
 A field `public_url` is read from `RETESTR_PUBLIC_URL`, or from the file that `RETESTR_PUBLIC_URL_FILE`
-names. Nothing else in the project reads the environment.
+names. Nothing else reads a setting from the environment; what processes tell their children there (`server.lifeline`,
+`server.supervisor`, `server.gunicorn_config`) is no setting.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ class SettingError(ValueError):
     """A setting has a value that cannot be used; the message says which and what is allowed."""
 
 
-def _setting(default: Any, help: str, *, secret: bool = False) -> Any:
-    return field(default=default, repr=not secret, metadata={"help": help})
+def _setting(default: Any, help: str, *, secret: bool = False, choices: tuple[str, ...] = ()) -> Any:
+    return field(default=default, repr=not secret, metadata={"help": help, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class Settings:
         "", "Celery broker, `redis://…` or `amqp://…`; empty: the embedded worker.", secret=True
     )
     storage_url: str = _setting(
-        "", "Where images are kept, a folder or `s3://…`; empty: `images` in the data folder.", secret=True
+        "",
+        "Where images are kept, a folder or `s3://bucket/prefix?endpoint=…`; empty: `images` in the data folder.",
+        secret=True,
     )
     public_url: str = _setting("", "Address under which people reach the dashboard; empty: where it listens.")
     secret_key: str = _setting(
@@ -51,6 +54,12 @@ class Settings:
         "",
         "Proxy through which pages are captured, `http://user:password@host:port` or `socks5://…`; empty: none.",
         secret=True,
+    )
+    capture_sandbox: str = _setting(
+        "required",
+        "`required`: pages are captured in Chromium's sandbox only; `preferred`: without it where the machine forbids it, "
+        "as containers do (the image's default). As root there is none.",
+        choices=("required", "preferred"),
     )
     browser: str = _setting("", "Path of the Chromium to use; empty: the first one found.")
     web_processes: int = _setting(2, "Web server processes.")
@@ -68,7 +77,19 @@ class Settings:
     keep_passing_days: int = _setting(7, "Days that images of passing runs are kept; 0: for ever.")
     keep_failing_days: int = _setting(30, "Days that images of failing runs are kept; 0: for ever.")
     keep_runs_days: int = _setting(400, "Days that runs are kept; 0: for ever.")
+    thumbnail_days: int = _setting(
+        7,
+        "Days that whoever has its signed address sees the small picture of a change, where the public URL is public; 0: there are none.",
+    )
     key_requests_per_minute: int = _setting(1200, "Requests that one API key may make in a minute.")
+    log_format: str = _setting(
+        "text",
+        "How log lines look: `text`, or `json` with request and run IDs.",
+        choices=("text", "json"),
+    )
+    metrics_token: str = _setting(
+        "", "Who sends this as a bearer token may read `/metrics` (Prometheus); empty: nobody.", secret=True
+    )
     smtp_url: str = _setting(
         "",
         "Mail server, `smtp://user:password@host:587` (STARTTLS) or `smtps://…`; empty: no mail.",
@@ -148,6 +169,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         text = _read(environ, _variable(f))
         if text is not None:
             values[f.name] = _convert(_variable(f), text, f.default)
+            choices = f.metadata["choices"]
+            if choices and text not in choices:
+                raise SettingError(f"{_variable(f)} must be {' or '.join(choices)}, got {text!r}.")
     return Settings(**values)
 
 

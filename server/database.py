@@ -1,6 +1,6 @@
 """How the server talks to its database: engine set-up, writing transactions, the database's clock.
 
-The tables are in `models.py`; what may be written is decided in `runs` and `access`.
+The tables are in `models/`; what may be written is decided in `runs` and `access`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,19 @@ from typing import Any
 
 from flask import g
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, DateTime, Dialect, Engine, Float, MetaData, Select, Update, event
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    DateTime,
+    Delete,
+    Dialect,
+    Engine,
+    Float,
+    MetaData,
+    Select,
+    Update,
+    event,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -74,6 +86,13 @@ def _sqlite_clock(element: clock_s, compiler: Any, **kw: Any) -> str:
 @compiles(clock_s, "postgresql")
 def _postgresql_clock(element: clock_s, compiler: Any, **kw: Any) -> str:
     return "extract(epoch from clock_timestamp())::double precision"
+
+
+def execute(session: Session, statement: Update | Delete) -> int:
+    """Runs a statement past the objects that the session holds, and returns how many rows it changed."""
+    result = session.execute(statement, execution_options={"synchronize_session": False})
+    assert isinstance(result, CursorResult)
+    return result.rowcount
 
 
 def add_if_new(session: Session, table: type[Base], **values: Any) -> None:

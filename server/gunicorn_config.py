@@ -1,5 +1,7 @@
 """gunicorn's settings; `retestr serve` passes address, processes and threads on the command line."""
 
+import itertools
+import os
 from typing import Any
 
 from server import lifeline
@@ -21,3 +23,15 @@ def when_ready(server: Any) -> None:
     """Follows the parent that started this server."""
     del server
     lifeline.hold_on()
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Gives a web process the lowest number that no living one has."""
+    taken = {getattr(other, "slot", None) for other in server.WORKERS.values()}
+    worker.slot = next(number for number in itertools.count() if number not in taken)
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """Tells a web process its number, by which it counts its requests (`server.metrics`)."""
+    del server
+    os.environ["RETESTR_WEB_SLOT"] = str(worker.slot)

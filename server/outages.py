@@ -1,6 +1,7 @@
-"""Failures that no request is to blame for and that pass: a full disk, a database or a store that is busy or away.
+"""Failures that no request is to blame for and that pass: a full disk, a database or a store that is busy or away,
+and somebody who was quicker.
 
-The API and the dashboard turn each into an answer (503 or 507) that says what to do and when to ask again.
+The API and the dashboard turn each into an answer (409, 503 or 507) that says what to do and when to ask again.
 """
 
 from __future__ import annotations
@@ -49,6 +50,14 @@ AWAY = Outage(
     "tells what is wrong.",
     10,
 )
+OTHER_WAS_FIRST = Outage(
+    409,
+    "changed-meanwhile",
+    "Somebody else was quicker",
+    "Somebody else changed the same at the same moment, and nothing of this was stored. Send the request again: it then "
+    "meets what is there now.",
+    1,
+)
 STORE_AWAY = Outage(
     503,
     "store-away",
@@ -70,6 +79,8 @@ _SQLITE = {
 _POSTGRESQL = {
     "53100": DISK_FULL,
     "53": BUSY,  # insufficient resources, such as too many connections
+    "23503": OTHER_WAS_FIRST,  # what a row refers to was removed meanwhile
+    "23505": OTHER_WAS_FIRST,  # what shall be unique was made meanwhile; SQLite writes one after the other
     "40": BUSY,  # a transaction was rolled back: deadlock, serialization
     "55P03": BUSY,  # a lock was not had in time
     "57014": BUSY,  # a statement took too long

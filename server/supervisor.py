@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -37,12 +38,27 @@ class PortTaken(OSError):
     """Something else listens where the server shall."""
 
 
-def serve(settings: Settings, host: str, port: int, *, with_worker: bool) -> int:
-    """Runs until SIGTERM or SIGINT; returns the exit code. Raises `PortTaken`."""
+def serve(settings: Settings, host: str, port: int, *, with_worker: bool) -> None:
+    """Runs until SIGTERM or SIGINT. Raises `PortTaken`."""
     _check_free(host, port)
+    with tempfile.TemporaryDirectory(prefix="retestr-metrics-") as folder:
+        environment = {**os.environ, "RETESTR_LISTENS": f"tcp://{address(host, port)}"}
+        if settings.metrics_token:
+            environment["PROMETHEUS_MULTIPROC_DIR"] = folder
+        _supervise(settings, host, port, environment, with_worker)
+
+
+def address(host: str, port: int) -> str:
+    """Host and port as they stand in an address of the web: IPv6 in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _supervise(
+    settings: Settings, host: str, port: int, environment: dict[str, str], with_worker: bool
+) -> None:
     reading, writing = os.pipe()  # this process never closes the writing end: see `lifeline`
     os.set_inheritable(reading, True)
-    environment = {**os.environ, lifeline.VARIABLE: str(reading), "RETESTR_LISTENS": f"tcp://{host}:{port}"}
+    environment[lifeline.VARIABLE] = str(reading)
     children = [Child("web", _web(settings, host, port))]
     if with_worker:
         children.append(Child("worker", [sys.executable, "-m", "server.worker"]))
@@ -58,15 +74,14 @@ def serve(settings: Settings, host: str, port: int, *, with_worker: bool) -> int
         for child in children:
             _keep_running(child, environment, reading)
         time.sleep(0.1)
-    code = _stop(children)
+    _stop(children)
     os.close(writing)
-    return code
 
 
 def _web(settings: Settings, host: str, port: int) -> list[str]:
     return [
         sys.executable, "-m", "gunicorn", "server.wsgi:app", "--config", "python:server.gunicorn_config",
-        "--bind", f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
+        "--bind", address(host, port),
         "--workers", str(settings.web_processes), "--threads", str(settings.web_threads),
         "--forwarded-allow-ips", "*" if settings.trusted_proxies else "127.0.0.1",
     ]  # fmt: skip
@@ -88,7 +103,7 @@ def _keep_running(child: Child, environment: dict[str, str], descriptor: int) ->
         child.started = now
 
 
-def _stop(children: Sequence[Child]) -> int:
+def _stop(children: Sequence[Child]) -> None:
     running = [child.process for child in children if child.process is not None]
     for process in running:
         process.terminate()
@@ -99,7 +114,6 @@ def _stop(children: Sequence[Child]) -> int:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    return 0
 
 
 def _check_free(host: str, port: int) -> None:

@@ -1,5 +1,6 @@
 """What a WSGI server loads: `server.wsgi:app`."""
 
-from server import create_app
+from server import create_app, logs
 
 app = create_app()
+logs.configure(app.extensions["retestr"])

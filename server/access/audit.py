@@ -17,10 +17,56 @@ from flask import g
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
+from server import times
 from server.database import db
 from server.models import AuditEvent, Membership, User
 
 BATCH = 500
+
+ACTIONS: dict[str, str] = {
+    "ACCOUNT_RECLAIM": "A provider vouched for an account's address, and older ways into it ended.",
+    "API_KEY_CREATE": "An API key was created.",
+    "API_KEY_REVOKE": "An API key was revoked.",
+    "API_KEY_REVOKE_LEAKED": "Whoever held a key reported it as leaked, which revoked it.",
+    "API_KEY_ROTATE": "An API key was rotated: it got a successor.",
+    "BASELINES_EXPIRE": "Retention ended baselines of branches that nothing has run on for 30 days.",
+    "BASELINE_APPROVE": "A change was approved: its image is the branch's baseline.",
+    "BASELINE_AUTO_APPROVE": "A change was approved because its branch fits one of the project's patterns.",
+    "BASELINE_CARRY": "An approval arrived from another branch, with the image.",
+    "BASELINE_REJECT": "A change was rejected, by a person or because its image was rejected before.",
+    "BASELINE_RESTORE": "An older baseline was made the current one again.",
+    "BASELINE_UNDO": "A decision about a change was undone.",
+    "LOGIN": "Somebody logged in.",
+    "LOGIN_CONNECT": "Somebody connected an account elsewhere to log in with.",
+    "LOGIN_DISCONNECT": "Somebody disconnected an account elsewhere.",
+    "LOGOUT": "Somebody logged out.",
+    "MEMBER_ADD": "Somebody became a member.",
+    "MEMBER_INVITE": "Somebody was invited.",
+    "MEMBER_INVITE_WITHDRAW": "An invitation was withdrawn.",
+    "MEMBER_LEAVE": "A member left the organisation.",
+    "MEMBER_REMOVE": "A member was taken out.",
+    "MEMBER_ROLE_CHANGE": "A member's role changed.",
+    "ORGANIZATION_CREATE": "The organisation was made.",
+    "ORGANIZATION_SWITCH": "Somebody turned their session to this organisation, or away from it.",
+    "ORGANIZATION_UPDATE": "The organisation's name changed.",
+    "PASSWORD_CHANGE": "A member changed their password.",
+    "PASSWORD_RESET": "A member's password was reset by a link.",
+    "PASSWORD_RESET_LINK": "An Admin made a link that resets a member's password.",
+    "PROJECT_CREATE": "A project was created.",
+    "PROJECT_DELETE": "A project was deleted, with its runs and baselines.",
+    "PROJECT_UPDATE": "A project's settings changed.",
+    "RUNS_EXPIRE": "Retention removed runs.",
+    "RUN_CANCEL": "A run was cancelled.",
+    "RUN_CANCEL_ALL": "All unfinished runs of the organisation were cancelled.",
+    "RUN_TRIGGER": "A run was triggered.",
+    "SECRET_DELETE": "A secret of a project was deleted.",
+    "SECRET_SET": "A secret of a project was stored or replaced.",
+    "SESSIONS_END_OTHERS": "Somebody ended all their sessions but the one they were in.",
+    "SESSION_END": "Somebody ended one of their other sessions.",
+    "SUITE_UPDATE": "A project's suite was replaced.",
+    "USER_RENAME": "A member changed their name.",
+}
+"""Every action that `record` is given, and what it means; a test keeps the list whole."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +81,11 @@ class Actor:
 
     def __str__(self) -> str:
         return self.name
+
+
+def person(user: User, address: str | None = None, request_id: str | None = None) -> Actor:
+    """Somebody who is logged in, or just logging in, as the one who acts."""
+    return Actor("user", user.id, user.email, address, request_id)
 
 
 SYSTEM = Actor("system", None, "retestr")
@@ -106,7 +157,7 @@ def as_json(event: AuditEvent) -> dict[str, Any]:
     """One event with the members that the API documents; the time as RFC 3339."""
     return {
         "id": str(event.id),
-        "time": event.at.isoformat().replace("+00:00", "Z"),
+        "time": times.rfc_3339(event.at),
         "actor": {
             "kind": event.actor_kind,
             "id": event.actor_id,

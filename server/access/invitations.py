@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
+from server import times
 from server.access import audit, mail, passwords, people, tokens
 from server.access.audit import Actor
 from server.database import db, now, writing
@@ -32,7 +33,10 @@ def invite(organization: Organization, email: str, role: str, actor: Actor) -> t
             .where(Membership.organization_id == organization.id, User.email == email)
         )
         if is_member:
-            raise Conflict("already-member", f"{email} is a member already.")
+            raise Conflict(
+                "already-member",
+                f"{email} is a member already; their role can be changed in the list of members.",
+            )
         for earlier in open_ones(organization.id):
             if earlier.email == email:
                 session.delete(earlier)
@@ -58,7 +62,7 @@ def send(invitation: Invitation, organization: Organization, link: str) -> None:
         inviter=invitation.invited_by,
         organization=organization.name,
         role=invitation.role,
-        expires=f"{invitation.expires_at:%d %B %Y %H:%M} UTC",
+        expires=times.exact(invitation.expires_at),
         link=link,
     )
 
@@ -78,9 +82,9 @@ def open_ones(organization_id: str) -> list[Invitation]:
     )
 
 
-def find(token: str) -> tuple[Invitation, Organization] | None:
+def find(token: str, *, lock: bool = False) -> tuple[Invitation, Organization] | None:
     """The invitation of a link and the organisation it is for; None for one that is used, expired or unknown."""
-    row = db.session.execute(
+    query = (
         select(Invitation, Organization)
         .join(Organization, Organization.id == Invitation.organization_id)
         .where(
@@ -88,8 +92,22 @@ def find(token: str) -> tuple[Invitation, Organization] | None:
             Invitation.accepted_at.is_(None),
             Invitation.expires_at > now(),
         )
-    ).first()
+    )
+    if lock:
+        query = query.with_for_update(of=Invitation).execution_options(populate_existing=True)
+    row = db.session.execute(query).first()
     return (row[0], row[1]) if row else None
+
+
+def take_up(token: str) -> tuple[Invitation, Organization]:
+    """The invitation that a link is being accepted with: nobody else can have it until the transaction ends.
+
+    Raises `Invalid` for a link that is used, expired or unknown.
+    """
+    found = find(token, lock=True)
+    if found is None:
+        raise Invalid("invitation-invalid", "This invitation is used or has expired; ask for a new one.")
+    return found
 
 
 def named(organization_id: str, invitation_id: str) -> Invitation:
@@ -97,7 +115,10 @@ def named(organization_id: str, invitation_id: str) -> Invitation:
     for invitation in open_ones(organization_id):
         if invitation.id == invitation_id:
             return invitation
-    raise NotFound("invitation-not-found", "There is no such open invitation.")
+    raise NotFound(
+        "invitation-not-found",
+        "There is no such open invitation; Settings > Members lists those that there are.",
+    )
 
 
 def holder(invitation: Invitation) -> User | None:
@@ -120,17 +141,14 @@ def withdraw(invitation: Invitation, actor: Actor) -> None:
 def accept(token: str, user: User, address: str | None) -> Organization:
     """Makes a person a member, once. Raises `Invalid` for a link that is used, expired or unknown."""
     with writing() as session:
-        found = find(token)
-        if found is None:
-            raise Invalid("invitation-invalid", "This invitation is used or has expired; ask for a new one.")
-        invitation, organization = found
+        invitation, organization = take_up(token)
         invitation.accepted_at = now()
         passwords.forget_resets(session, user)  # an Admin elsewhere may have made one: it must not open this
         if session.get(Membership, (organization.id, user.id)) is None:
             session.add(Membership(organization_id=organization.id, user_id=user.id, role=invitation.role))
             audit.record(
                 organization.id,
-                Actor("user", user.id, user.email, address),
+                audit.person(user, address),
                 "MEMBER_ADD",
                 ("user", user.id, user.email),
                 role=invitation.role,
@@ -146,10 +164,8 @@ def accept_as_new(token: str, name: str, password: str, address: str | None) -> 
     there is an account with that address: its owner proves it by logging in.
     """
     with writing() as session:
-        found = find(token)
-        if found is None:
-            raise Invalid("invitation-invalid", "This invitation is used or has expired; ask for a new one.")
-        if holder(found[0]) is not None:
-            raise Conflict("account-exists", f"{found[0].email} has an account; log in with it to join.")
-        user = people.add_user(session, found[0].email, password, people.clean_name(name))
+        invitation, _ = take_up(token)
+        if holder(invitation) is not None:
+            raise Conflict("account-exists", f"{invitation.email} has an account; log in with it to join.")
+        user = people.add_user(session, invitation.email, password, people.clean_name(name))
         return accept(token, user, address), user

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
+from server import times
 from server.access import audit
 from server.access.audit import Actor
 from server.access.scopes import SCOPES, allows
@@ -47,7 +48,7 @@ _HOLDER = [
 ]
 _BY_HASH = Prepared(select(*_HOLDER).where(_KEY.key_hash == bindparam("hash")))
 _BY_HASH_WITH_RUN = Prepared(
-    select(*_HOLDER, *(column for column in _RUN if column.key != "suite"))
+    select(*_HOLDER, *_RUN)
     .outerjoin_from(
         ApiKey, Run, (_RUN.id == bindparam("run_id")) & (_RUN.organization_id == _KEY.organization_id)
     )
@@ -167,7 +168,7 @@ def create(
             "API_KEY_CREATE",
             ("key", row.id, row.name),
             scopes=row.scopes,
-            expiresAt=expires_at.isoformat() if expires_at else None,
+            expiresAt=times.rfc_3339(expires_at) if expires_at else None,
             projectIds=row.project_ids,
         )
     return row, key
@@ -206,8 +207,8 @@ def rotate(
             "API_KEY_ROTATE",
             ("key", old.id, old.name),
             successor=row.id,
-            before={"expiresAt": before.isoformat() if before else None},
-            after={"expiresAt": old.expires_at.isoformat()},
+            before={"expiresAt": times.rfc_3339(before) if before else None},
+            after={"expiresAt": times.rfc_3339(old.expires_at)},
         )
     return row, key
 
@@ -273,11 +274,13 @@ def _row(
 def _no_more_than(maker: Holder, scopes: Sequence[str], expires_at: datetime | None) -> None:
     beyond = [scope for scope in scopes if not allows(maker.scopes, scope)]
     if beyond:
-        raise Invalid("key-invalid", f"A key can grant no more than its maker holds; {beyond[0]} is more.")
+        raise Invalid(
+            "key-invalid", f"A key can grant no more than the key that makes it holds; leave {beyond[0]} out."
+        )
     if maker.expires_at is not None and (expires_at is None or expires_at > maker.expires_at):
         raise Invalid(
             "key-invalid",
-            f"A key lives no longer than the key that makes it; set expiresAt to {maker.expires_at.isoformat()} "
+            f"A key lives no longer than the key that makes it; set expiresAt to {times.rfc_3339(maker.expires_at)} "
             "or earlier.",
         )
 

@@ -85,7 +85,14 @@ def visit(address: str) -> None:
         left = hit(OPEN, address)
         if not left.exceeded:
             return
-    raise TooMany(f"Too many requests from this address; try again in {left.reset_s} s.", left.reset_s)
+    raise too_often("Too many requests from this address", left)
+
+
+def too_often(what: str, left: Allowance) -> TooMany:
+    """The refusal of what happened too often, in words ("Too many failed log-ins"): it says when to try again."""
+    minutes = math.ceil(left.reset_s / 60)
+    wait = f"{left.reset_s} s" if left.reset_s < 120 else f"{minutes} minutes"
+    return TooMany(f"{what}; try again in {wait}.", left.reset_s)
 
 
 def look(limit: Limit, who: str) -> Allowance:

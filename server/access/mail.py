@@ -58,9 +58,9 @@ def send(to: str, text: str, **values: str) -> None:
 
 
 def _deliver(smtp_url: str, message: EmailMessage) -> None:
-    parts = urlsplit(smtp_url)
-    host, secure = parts.hostname or "localhost", parts.scheme == "smtps"
     try:
+        parts = urlsplit(smtp_url)
+        host, secure = parts.hostname or "localhost", parts.scheme == "smtps"
         if secure:
             server: smtplib.SMTP = smtplib.SMTP_SSL(
                 host, parts.port or 465, timeout=TIMEOUT_S, context=ssl.create_default_context()
@@ -74,7 +74,8 @@ def _deliver(smtp_url: str, message: EmailMessage) -> None:
             if parts.username:
                 server.login(unquote(parts.username), unquote(parts.password or ""))
             server.send_message(message)
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, ValueError, smtplib.SMTPException) as error:
+        # Its kind only: what it says may hold a part of the password.
         log.warning("mail to %s was not sent: %s", message["To"], type(error).__name__)
 
 

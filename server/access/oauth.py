@@ -44,7 +44,10 @@ def provider_named(name: str) -> Provider:
     for provider in providers():
         if provider.name == name:
             return provider
-    raise NotFound("provider-not-found", "This server has no log-in of that name.")
+    raise NotFound(
+        "provider-not-found",
+        "This server has no log-in of that name; the log-in page shows those that it has.",
+    )
 
 
 # ------------------------------------------------------------------------------------------- logging in
@@ -80,8 +83,8 @@ def _sign_in(
                 raise _unproven(provider, identity)
             user = holder
             if not mailboxes.is_proven(session, user):
-                reclaimed = mailboxes.reclaim(session, user, _actor(user, address))
-            _connect(session, user, provider, identity, _actor(user, address))
+                reclaimed = mailboxes.reclaim(session, user, audit.person(user, address))
+            _connect(session, user, provider, identity, audit.person(user, address))
         else:
             return _newcomer(session, provider, identity, address, invitation), False
         if invitation:
@@ -95,12 +98,10 @@ def _newcomer(
     """Makes the account of somebody who is invited: who holds a link, or whose verified address is."""
     email = identity.email
     if invitation:
-        found = invitations.find(invitation)
-        if found is None:
-            raise Invalid("invitation-invalid", "This invitation is used or has expired; ask for a new one.")
+        invited, _ = invitations.take_up(invitation)
         if email is None or not identity.email_verified:
-            email = found[0].email  # the link was sent there
-            if invitations.holder(found[0]) is not None:
+            email = invited.email  # the link was sent there
+            if invitations.holder(invited) is not None:
                 raise _unproven(provider, identity)
         links = [invitation]
     elif email is None or not identity.email_verified:
@@ -115,7 +116,7 @@ def _newcomer(
     user = people.add_user(session, email, None, identity.name)
     for link in links:
         invitations.accept(link, user, address)
-    _connect(session, user, provider, identity, _actor(user, address))
+    _connect(session, user, provider, identity, audit.person(user, address))
     return user
 
 
@@ -179,7 +180,10 @@ def disconnect(user: User, name: str, actor: Actor) -> str:
             if connection.connected and (is_named or connection.key == name):
                 break
         else:
-            raise NotFound("login-not-found", "There is no such connection.")
+            raise NotFound(
+                "login-not-found",
+                "There is no such connection; Settings > Account lists those that there are.",
+            )
         if connection.is_last_way_in:
             raise Conflict(
                 "last-login",
@@ -243,7 +247,3 @@ def _verified(identity: Identity) -> str:
 def _audit(session: Session, user: User, actor: Actor, action: str, provider: str, account: str) -> None:
     """Recorded wherever the person belongs: it tells each organisation who can come in how."""
     audit.record_everywhere(session, user, actor, action, provider=provider, account=account or None)
-
-
-def _actor(user: User, address: str | None) -> Actor:
-    return Actor("user", user.id, user.email, address)

@@ -12,7 +12,7 @@ from werkzeug.security import check_password_hash, generate_password_hash
 
 from server.access import audit, limits, mailboxes, tokens
 from server.access.audit import Actor
-from server.access.limits import Limit, TooMany
+from server.access.limits import Limit
 from server.database import db, now, writing
 from server.models import LoginSession, Membership, PasswordReset, User
 from server.problems import Conflict, Invalid, NotFound
@@ -62,8 +62,7 @@ def check(email: str, password: str, address: str) -> User | None:
     for limit, who in counted:
         left = limits.look(limit, who)
         if left.remaining <= 0:
-            minutes = max(1, round(left.reset_s / 60))
-            raise TooMany(f"Too many failed log-ins; try again in {minutes} minutes.", left.reset_s)
+            raise limits.too_often("Too many failed log-ins", left)
     if is_right(user, password) and user is not None:
         limits.forget(BY_PERSON_AND_ADDRESS, f"{email} {address}")
         return user
@@ -87,10 +86,13 @@ def change(user: User, old: str, new: str, keep_session: str | None, address: st
     """
     left = limits.look(CHANGES, user.id)
     if left.remaining <= 0:
-        raise TooMany("The current password was wrong too often; try again later.", left.reset_s)
+        raise limits.too_often("The current password was wrong too often", left)
     if user.password_hash is not None and not is_right(user, old):
         limits.hit(CHANGES, user.id)
-        raise Invalid("password-wrong", "The current password is not right.")
+        raise Invalid(
+            "password-wrong",
+            "The current password is not right. Log out and choose “Forgot the password?” if it is lost.",
+        )
     _set(user, new, keep_session, "PASSWORD_CHANGE", address)
 
 
@@ -98,7 +100,7 @@ def count_reset(address: str) -> None:
     """Counts that somebody at an address asks for a new password. Raises `TooMany`."""
     left = limits.hit(RESETS, address)
     if left.exceeded:
-        raise TooMany("Too many requests for a new password; try again later.", left.reset_s)
+        raise limits.too_often("Too many requests for a new password", left)
 
 
 def begin_reset(email: str, token: str) -> User | None:
@@ -134,7 +136,10 @@ def make_reset_link(organization_id: str, user_id: str, actor: Actor) -> tuple[U
         here = found.where(User.id == user_id, Membership.organization_id == organization_id)
         user = session.scalar(here)
         if user is None:
-            raise NotFound("member-not-found", "There is no such member.")
+            raise NotFound(
+                "member-not-found",
+                "There is no such member any more; Settings > Members lists those that there are.",
+            )
         memberships = select(Membership.organization_id).where(Membership.user_id == user.id)
         if len(session.scalars(memberships).all()) > 1:
             raise Conflict(
@@ -188,7 +193,7 @@ def _set(
             LoginSession.user_id == user.id, LoginSession.token_hash != tokens.digest(keep_session or "")
         )
         ended = len(session.scalars(others.returning(LoginSession.id)).all())
-        actor = Actor("user", user.id, user.email, address)
+        actor = audit.person(user, address)
         audit.record_everywhere(session, user, actor, action, sessionsEnded=ended, **details)
 
 

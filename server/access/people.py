@@ -40,7 +40,7 @@ class Visitor:
 
     def actor(self, address: str | None, request_id: str | None) -> Actor:
         """This person as the one who acts, for the audit log."""
-        return Actor("user", self.user.id, self.user.email, address, request_id)
+        return audit.person(self.user, address, request_id)
 
 
 # ------------------------------------------------------------------------------------------- organisations
@@ -53,16 +53,16 @@ def organization_named(name: str) -> Organization | None:
     )
 
 
-def found_organization(name: str, email: str, password: str) -> tuple[Organization, User, bool]:
+def found_organization(
+    name: str, email: str, password: str, actor: Actor = CLI
+) -> tuple[Organization, User, bool]:
     """Makes an organisation and its first Admin; returns both, and False where they were there already.
 
     Somebody who has an account already is asked for its password, so that an organisation is never handed to whoever
     made an account with that address before. Raises `Invalid` for a bad name, address or password, or an organisation
     of others.
     """
-    email = clean_email(email)
-    if not name.strip() or len(name) > 200:
-        raise Invalid("name-invalid", "An organisation needs a name of 1 to 200 characters.")
+    name, email = clean_name(name, "An organisation's name"), clean_email(email)
     organization = organization_named(name)
     if organization is not None:
         member = db.session.scalar(
@@ -72,7 +72,9 @@ def found_organization(name: str, email: str, password: str) -> tuple[Organizati
         )
         if member is None:
             raise Invalid(
-                "organization-exists", f"The organisation {name!r} exists and {email} is not a member of it."
+                "organization-exists",
+                f"The organisation {name!r} exists and {email} is not a member of it. Choose another name, or ask an "
+                "Admin of it for an invitation.",
             )
         return organization, member, False
     with writing() as session:
@@ -80,30 +82,41 @@ def found_organization(name: str, email: str, password: str) -> tuple[Organizati
         if user is None:
             user = add_user(session, email, password)
         elif not passwords.is_right(user, password):
-            raise Invalid("password-wrong", f"{email} has an account already, and this is not its password.")
-        organization = Organization(name=name.strip())
+            raise Invalid(
+                "password-wrong",
+                f"{email} has an account already, and this is not its password. Use that one, or another address.",
+            )
+        organization = Organization(name=name)
         session.add(organization)
         session.flush()
         session.add(Membership(organization_id=organization.id, user_id=user.id, role=ADMIN))
         target = ("organization", organization.id, organization.name)
-        audit.record(organization.id, CLI, "ORGANIZATION_CREATE", target)
-        audit.record(organization.id, CLI, "MEMBER_ADD", ("user", user.id, user.email), role=ADMIN)
+        audit.record(organization.id, actor, "ORGANIZATION_CREATE", target)
+        audit.record(organization.id, actor, "MEMBER_ADD", ("user", user.id, user.email), role=ADMIN)
     return organization, user, True
 
 
 def rename_organization(organization: Organization, name: str, actor: Actor) -> None:
     """Gives an organisation another name. Raises `Invalid` and `Conflict`."""
-    name = name.strip()
-    if not name or len(name) > 200:
-        raise Invalid("name-invalid", "An organisation needs a name of 1 to 200 characters.")
+    name = clean_name(name, "An organisation's name")
     with writing() as session:
         session.refresh(organization)
         before, taken = organization.name, organization_named(name)
         if taken is not None and taken.id != organization.id:
-            raise Conflict("organization-exists", f"There is an organisation {name!r} already.")
+            raise Conflict(
+                "organization-exists", f"There is an organisation {name!r} already; choose another name."
+            )
         organization.name = name
         target = ("organization", organization.id, name)
         audit.record(organization.id, actor, "ORGANIZATION_UPDATE", target, before=before, after=name)
+
+
+def clean_name(name: str, what: str = "A name") -> str:
+    """A name of a person or an organisation without blanks around it. Raises `Invalid` for what cannot be one."""
+    name = name.strip()
+    if not name or len(name) > 200 or not name.isprintable():
+        raise Invalid("name-invalid", f"{what} has 1 to 200 characters on one line.")
+    return name
 
 
 def clean_email(email: str) -> str:
@@ -149,14 +162,6 @@ def organizations_of(user: User) -> list[Organization]:
             .order_by(Organization.name)
         )
     )
-
-
-def clean_name(name: str) -> str:
-    """A person's name without blanks around it. Raises `Invalid` for what cannot be one."""
-    name = name.strip()
-    if not name or len(name) > 200 or not name.isprintable():
-        raise Invalid("name-invalid", "A name has 1 to 200 characters.")
-    return name
 
 
 def rename_person(user: User, name: str, actor: Actor) -> None:
@@ -218,7 +223,10 @@ def leave(token: str, organization_id: str, actor: Actor) -> Organization | None
 def _member(session: Session, organization_id: str, user_id: str) -> tuple[Membership, User]:
     membership = session.get(Membership, (organization_id, user_id), populate_existing=True)
     if membership is None:
-        raise NotFound("member-not-found", "There is no such member.")
+        raise NotFound(
+            "member-not-found",
+            "There is no such member any more; Settings > Members lists those that there are.",
+        )
     return membership, session.get_one(User, user_id)
 
 
@@ -267,7 +275,7 @@ def log_in(user: User, address: str, user_agent: str, organization_id: str | Non
         )
         session.add(login)
         session.flush()
-        _audit(login, Actor("user", user.id, user.email, address), "LOGIN", session=login.id)
+        _audit(login, audit.person(user, address), "LOGIN", session=login.id)
     return token
 
 
@@ -301,7 +309,8 @@ def switch(token: str, organization_id: str, actor: Actor) -> None:
         login = session.scalar(select(LoginSession).where(LoginSession.token_hash == tokens.digest(token)))
         if login is None or session.get(Membership, (organization_id, login.user_id)) is None:
             raise NotFound(
-                "organization-not-found", "There is no such organisation, or you are no member of it."
+                "organization-not-found",
+                "There is no such organisation, or you are no member of it; the bar on top has those that you belong to.",
             )
         if login.organization_id == organization_id:
             return
@@ -356,7 +365,7 @@ def log_out(token: str, address: str | None = None) -> None:
         login = session.scalar(own.returning(LoginSession))
         if login is not None:
             user = session.get_one(User, login.user_id)
-            _audit(login, Actor("user", user.id, user.email, address), "LOGOUT", session=login.id)
+            _audit(login, audit.person(user, address), "LOGOUT", session=login.id)
 
 
 def _audit(login: LoginSession, actor: Actor, action: str, **details: str) -> None:

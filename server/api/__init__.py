@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from flask import Flask
 
-from server.api import audit_logs, baselines, docs, keys, openapi, projects, runs, secrets, snapshots
+from server.api import (
+    audit_logs,
+    baselines,
+    docs,
+    keys,
+    openapi,
+    projects,
+    runs,
+    secrets,
+    snapshots,
+    thumbnails,
+)
 from server.api.blueprint import api
 
 RESOURCES = (
     runs,
     snapshots,
+    thumbnails,
     projects,
     secrets,
     baselines,

@@ -7,31 +7,59 @@ from typing import Any
 from flask import Response, g
 
 from server import answers
-from server.api import shapes
 from server.api.blueprint import api
 from server.api.openapi import binary
+from server.api.shapes.base import PageQuery
+from server.api.shapes.baselines import BaselineOut, BaselinePage, BaselineQuery
 from server.api.views import project_named
 from server.database import db
 from server.models import Baseline, Project
+from server.paging import page
 from server.problems import NotFound
-from server.runs import baselines
+from server.runs import baselines, review
 
 
 @api.get("/projects/<project_id>/baselines")
-@api.input(shapes.BaselineQuery, location="query", arg_name="query")
-@api.output(shapes.BaselinePage)
-def list_baselines(project_id: str, query: shapes.BaselineQuery) -> dict[str, Any]:
-    """List the current baselines of a branch, all of them, by test and viewport"""
+@api.input(BaselineQuery, location="query", arg_name="query")
+@api.output(BaselinePage)
+def list_baselines(project_id: str, query: BaselineQuery) -> dict[str, Any]:
+    """List the current baselines of a branch, the newest first"""
     project = project_named(project_id)
-    rows = baselines.current(project.id, query.branch or project.default_branch)
-    return {"items": [_json(row) for row in rows], "nextCursor": None}
+    current = baselines.current(project.id, query.branch or project.default_branch)
+    newest_first = sorted(current, key=lambda row: row.id, reverse=True)
+    rest = [row for row in newest_first if query.cursor is None or row.id < query.cursor]
+    rows, more = rest[: query.limit], len(rest) > query.limit
+    return {"items": [_json(row, row) for row in rows], "nextCursor": rows[-1].id if more else None}
 
 
 @api.get("/baselines/<baseline_id>")
-@api.output(shapes.BaselineOut)
+@api.output(BaselineOut)
 def read_baseline(baseline_id: str) -> dict[str, Any]:
     """Read a baseline"""
-    return _json(_named(baseline_id))
+    baseline = _named(baseline_id)
+    return _json(baseline, _standing(baseline))
+
+
+@api.get("/baselines/<baseline_id>/history")
+@api.input(PageQuery, location="query", arg_name="query")
+@api.output(BaselinePage)
+def list_baseline_history(baseline_id: str, query: PageQuery) -> dict[str, Any]:
+    """List how the same page was to look on the same branch, the latest decision first
+
+    Also under other names of the test, where the suite tells them (`was`).
+    """
+    baseline = _named(baseline_id)
+    standing = _standing(baseline)
+    rows, cursor = page(baselines.history(baseline), Baseline.id, query.limit, query.cursor)
+    return {"items": [_json(row, standing) for row in rows], "nextCursor": cursor}
+
+
+@api.post("/baselines/<baseline_id>/restore")
+@api.output(BaselineOut, 201)
+def restore_baseline(baseline_id: str) -> dict[str, Any]:
+    """Make an older baseline the current one again: a new entry with its image"""
+    restored = review.restore(_named(baseline_id), g.actor)
+    return _json(restored, restored)
 
 
 @api.get("/baselines/<baseline_id>/image.png")
@@ -50,18 +78,26 @@ def _named(baseline_id: str) -> Baseline:
         or project.organization_id != g.holder.organization_id
         or not g.holder.may_see(project.id)
     ):
-        raise NotFound("baseline-not-found", f"There is no baseline {baseline_id!r}.")
+        raise NotFound(
+            "baseline-not-found",
+            f"This key sees no baseline {baseline_id!r}; GET /api/projects/ID/baselines lists those that it sees.",
+        )
     return baseline
 
 
-def _json(baseline: Baseline) -> dict[str, Any]:
+def _standing(baseline: Baseline) -> Baseline | None:
+    return baselines.newest(baselines.latest_name(baseline), baseline.branch)
+
+
+def _json(baseline: Baseline, standing: Baseline | None) -> dict[str, Any]:
     names = (
         "id", "project_id", "branch", "test", "viewport", "browser", "width", "height", "commit_sha", "run_id",
-        "source", "approved_by",
+        "source", "approved_by", "created_at", "ended_at", "ended_why",
     )  # fmt: skip
     return {
         **{name: getattr(baseline, name) for name in names},
         "sha256": baseline.image,
         "approved_at": baseline.created_at,
+        "current": baseline is standing,
         "image_url": f"/api/baselines/{baseline.id}/image.png",
     }

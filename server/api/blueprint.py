@@ -9,12 +9,12 @@ from flask import Response, current_app, g, request
 
 from server.access import keys, limits, usage
 from server.access.keys import Holder
-from server.access.limits import Allowance, Limit, TooMany
+from server.access.limits import Allowance, Limit
 from server.access.scopes import ORGANIZATION_WIDE, ROUTES, allows
-from server.api.errors import Denied
+from server.api.errors import Denied, not_valid
 from server.config import Settings
 from server.database import now
-from server.problems import Invalid, NotFound
+from server.problems import NotFound
 
 GUESSES = Limit("unknown-key", 60, 60)
 
@@ -36,9 +36,8 @@ def authenticate() -> None:
     settings: Settings = current_app.extensions["retestr"]
     g.allowance = usage.allowance(settings.key_requests_per_minute, holder.window_count, holder.window_left_s)
     if g.allowance.exceeded:
-        raise TooMany(
-            f"This key made more than {g.allowance.limit} requests in a minute; try again in {g.allowance.reset_s} s.",
-            g.allowance.reset_s,
+        raise limits.too_often(
+            f"This key made more than {g.allowance.limit} requests in a minute", g.allowance
         )
     g.actor = holder.actor(request.remote_addr, g.request_id)
     if not allows(holder.scopes, scope):
@@ -53,7 +52,8 @@ def authenticate() -> None:
         raise Denied(
             403,
             "key-limited",
-            "This key is limited to projects; what concerns the whole organisation is closed to it.",
+            "This key is limited to projects; what concerns the whole organisation is closed to it. "
+            "Use a key without that limit.",
         )
 
 
@@ -62,7 +62,7 @@ def _refuse_nul() -> None:
     if "\0" in request.path:
         raise NotFound("not-found", "There is nothing at this address; it holds a NUL character.")
     if b"%00" in request.query_string:
-        raise Invalid("validation", "The request is not valid. A parameter holds a NUL character.")
+        raise not_valid([(None, "A parameter holds a NUL character; leave it out.")])
 
 
 def _holder() -> Holder:
@@ -81,9 +81,13 @@ def _holder() -> Holder:
         _slow_down_guessing(key.strip())
         raise Denied(401, "key-invalid", "This API key is not known. Check that it was copied whole.")
     if holder.revoked_at is not None:
-        raise Denied(401, "key-revoked", "This API key has been revoked. Create a new one.")
+        raise Denied(
+            401, "key-revoked", "This API key has been revoked. Create a new one under Settings > API Keys."
+        )
     if holder.expires_at is not None and holder.expires_at <= now():
-        raise Denied(401, "key-expired", "This API key has expired. Create a new one.")
+        raise Denied(
+            401, "key-expired", "This API key has expired. Create a new one under Settings > API Keys."
+        )
     return holder
 
 
@@ -92,9 +96,7 @@ def _slow_down_guessing(key: str) -> None:
     if keys.is_well_formed(key):
         left = limits.hit(GUESSES, request.remote_addr or "")
         if left.exceeded:
-            raise TooMany(
-                f"Too many unknown keys from this address; try again in {left.reset_s} s.", left.reset_s
-            )
+            raise limits.too_often("Too many unknown keys from this address", left)
 
 
 @api.after_request

@@ -24,7 +24,7 @@ def read_docs() -> str:
     """Every route with its scope, parameters, body, answers and a curl line."""
     spec: dict[str, Any] = current_app.spec  # type: ignore[attr-defined]
     return render_template(
-        "api_docs.html", spec=spec, groups=_groups(spec), scopes=SCOPES, with_code=_with_code
+        "api_docs.html", spec=spec, groups=routes_by_resource(spec), scopes=SCOPES, with_code=_with_code
     )
 
 
@@ -48,7 +48,8 @@ def _with_code(text: str | None) -> Markup:
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text or ""))))  # noqa: S704 - escaped above
 
 
-def _groups(spec: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def routes_by_resource(spec: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """The operations of the document by resource, each with method, path, anchor and the members of its JSON body."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for path, operations in spec["paths"].items():
         for method, operation in operations.items():
@@ -63,23 +64,25 @@ def _groups(spec: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
 
 def _members(spec: dict[str, Any], operation: dict[str, Any]) -> list[dict[str, Any]]:
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
-    name = content.get("schema", {}).get("$ref", "").rpartition("/")[2]
-    schema = spec["components"]["schemas"].get(name, {})
+    schema = content.get("schema", {})
+    if name := schema.get("$ref", "").rpartition("/")[2]:
+        schema = spec["components"]["schemas"][name]
     required = schema.get("required", [])
     return [
         {
             "name": member,
             "required": member in required,
-            "kind": _kind(about),
+            "kind": kind_of(about),
             "description": about.get("description", ""),
         }
         for member, about in schema.get("properties", {}).items()
     ]
 
 
-def _kind(about: dict[str, Any]) -> str:
+def kind_of(about: dict[str, Any]) -> str:
+    """What a schema asks for, in a word or two."""
     if "anyOf" in about:
-        return " or ".join(dict.fromkeys(_kind(option) for option in about["anyOf"]))
+        return " or ".join(dict.fromkeys(kind_of(option) for option in about["anyOf"]))
     if about.get("type") == "array":
-        return f"list of {_kind(about.get('items', {}))}"
+        return f"list of {kind_of(about.get('items', {}))}"
     return str(about.get("format") or about.get("type") or "object")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Any
 
 from apiflask.exceptions import HTTPError
@@ -12,10 +13,10 @@ from werkzeug.exceptions import HTTPException
 
 from server.access.limits import TooMany
 from server.outages import Outage
-from server.problems import Conflict, Invalid, NotFound, Problem
+from server.problems import Invalid, Problem
 
 log = logging.getLogger("retestr.api")
-STATUS: dict[type[Problem], int] = {NotFound: 404, Invalid: 422, Conflict: 409}
+NO_OBJECT = "The body must be a JSON object."
 
 
 class Denied(Problem):
@@ -39,8 +40,7 @@ def shape(status: int, code: str, message: str, details: Any = None) -> Response
 
 def of_problem(problem: Problem) -> ResponseReturnValue:
     """A problem that `runs` or `access` reported, or a refusal."""
-    status = problem.status if isinstance(problem, Denied) else STATUS[type(problem)]
-    return shape(status, problem.code, problem.message, problem.details)
+    return shape(problem.status, problem.code, problem.message, problem.details)
 
 
 def of_too_many(error: TooMany) -> ResponseReturnValue:
@@ -59,16 +59,20 @@ def of_outage(outage: Outage) -> ResponseReturnValue:
 
 def of_validation(error: HTTPError) -> ResponseReturnValue:
     """What pydantic found wrong with a body or a query: all of it, field by field."""
-    wrong: list[dict[str, str | None]] = [
-        {"field": field, "message": message}
-        if field != "_schema"
-        else {"field": None, "message": "The body must be a JSON object."}
+    problem = not_valid(
+        (None, NO_OBJECT) if field == "_schema" else (field, message)
         for fields in dict(error.detail or {}).values()
         for field, messages in fields.items()
         for message in messages
-    ]
-    said = "; ".join(f"{w['field']}: {w['message']}" if w["field"] else f"{w['message']}" for w in wrong)
-    return shape(error.status_code, "validation", f"The request is not valid. {said}", wrong)
+    )
+    return shape(error.status_code, problem.code, problem.message, problem.details)
+
+
+def not_valid(wrong: Iterable[tuple[str | None, str]]) -> Invalid:
+    """What is wrong with a body or a query, as (field, message); a field of None: the whole."""
+    details = [{"field": field, "message": message} for field, message in wrong]
+    said = "; ".join(f"{w['field']}: {w['message']}" if w["field"] else f"{w['message']}" for w in details)
+    return Invalid("validation", f"The request is not valid. {said}", details)
 
 
 def of_http(error: HTTPException) -> ResponseReturnValue:
@@ -78,7 +82,7 @@ def of_http(error: HTTPException) -> ResponseReturnValue:
         400: "The body is not valid JSON. Send a JSON object with Content-Type: application/json.",
         404: f"There is nothing at {request.path}. The routes are listed at /api/docs.",
         405: f"{request.method} is not possible at {request.path}; see /api/docs.",
-        413: "The body is too large.",
+        413: f"The body is larger than {current_app.config['MAX_CONTENT_LENGTH']} bytes (RETESTR_MAX_BODY_BYTES); send less.",
     }.get(error.code or 0, error.description or "The request cannot be answered.")
     answer = make_response(shape(error.code or 500, code, message))
     for name, value in error.get_headers():

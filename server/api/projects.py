@@ -1,26 +1,28 @@
-"""`/api/projects`: make, read, change and delete projects, and their suites."""
+"""`/api/projects`: create, read, change and delete projects, and their suites."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, g, make_response, request
+from flask import Response, g, request
 from sqlalchemy import select
 
-from server.api import shapes
+from server import answers
 from server.api.blueprint import api
 from server.api.openapi import binary, yaml_body
-from server.api.paging import page
+from server.api.shapes.base import PageQuery
+from server.api.shapes.projects import ProjectIn, ProjectOut, ProjectPage, ProjectPatch
 from server.api.views import dashboard_url, project_named, visible_projects
 from server.models import Project
+from server.paging import page
 from server.problems import Invalid
 from server.runs import projects
 
 
 @api.get("/projects")
-@api.input(shapes.PageQuery, location="query", arg_name="query")
-@api.output(shapes.ProjectPage)
-def list_projects(query: shapes.PageQuery) -> dict[str, Any]:
+@api.input(PageQuery, location="query", arg_name="query")
+@api.output(ProjectPage)
+def list_projects(query: PageQuery) -> dict[str, Any]:
     """List projects, the newest first"""
     found = select(Project).where(Project.organization_id == g.holder.organization_id)
     if (limit := visible_projects()) is not None:
@@ -30,10 +32,10 @@ def list_projects(query: shapes.PageQuery) -> dict[str, Any]:
 
 
 @api.post("/projects")
-@api.input(shapes.ProjectIn, arg_name="asked")
-@api.output(shapes.ProjectOut, 201)
-def create_project(asked: shapes.ProjectIn) -> dict[str, Any]:
-    """Make a project"""
+@api.input(ProjectIn, arg_name="asked")
+@api.output(ProjectOut, 201)
+def create_project(asked: ProjectIn) -> dict[str, Any]:
+    """Create a project"""
     project = projects.create(
         g.holder.organization_id,
         asked.name,
@@ -46,19 +48,23 @@ def create_project(asked: shapes.ProjectIn) -> dict[str, Any]:
 
 
 @api.get("/projects/<project_id>")
-@api.output(shapes.ProjectOut)
+@api.output(ProjectOut)
 def read_project(project_id: str) -> dict[str, Any]:
     """Read a project, by ID or slug"""
     return _json(project_named(project_id))
 
 
 @api.patch("/projects/<project_id>")
-@api.input(shapes.ProjectPatch, arg_name="asked")
-@api.output(shapes.ProjectOut)
-def change_project(project_id: str, asked: shapes.ProjectPatch) -> dict[str, Any]:
-    """Change a project's name, default branch or retention"""
+@api.input(ProjectPatch, arg_name="asked")
+@api.output(ProjectOut)
+def change_project(project_id: str, asked: ProjectPatch) -> dict[str, Any]:
+    """Change a project's name, default branch, retention or the branches whose changes nobody needs to approve"""
     values = asked.model_dump(exclude_unset=True)
-    for name in ("name", "default_branch"):  # these cannot be null; the days can, and are the server's then
+    for name in (
+        "name",
+        "default_branch",
+        "auto_approve",
+    ):  # these cannot be null; the days can, and are the server's then
         if values.get(name) is None:
             values.pop(name, None)
     return _json(projects.change(project_named(project_id), g.actor, **values))
@@ -76,7 +82,7 @@ def delete_project(project_id: str) -> tuple[str, int]:
 @api.doc(responses=binary("application/yaml", description="The suite."))
 def read_suite(project_id: str) -> Response:
     """Read a project's suite, as YAML"""
-    return _yaml(project_named(project_id).suite)
+    return answers.suite(project_named(project_id).suite)
 
 
 @api.put("/projects/<project_id>/suite")
@@ -93,25 +99,21 @@ def replace_suite(project_id: str) -> Response:
     try:
         text = request.get_data().decode()
     except UnicodeDecodeError:
-        raise Invalid("suite-invalid", "The suite is not UTF-8 text.") from None
+        raise Invalid(
+            "suite-invalid", "The suite is not UTF-8 text; save it as UTF-8 and send it again."
+        ) from None
     if not text.strip():
         raise Invalid("suite-invalid", "The body is empty; send the suite as YAML text.")
-    return _yaml(projects.change(project, g.actor, suite=text).suite)
+    return answers.suite(projects.change(project, g.actor, suite=text).suite)
 
 
 def _json(project: Project) -> dict[str, Any]:
     names = (
         "id", "name", "slug", "default_branch", "created_at", "updated_at", "keep_passing_days",
-        "keep_failing_days", "keep_runs_days",
+        "keep_failing_days", "keep_runs_days", "auto_approve",
     )  # fmt: skip
     return {
         **{name: getattr(project, name) for name in names},
         "has_suite": bool(project.suite),
         "url": dashboard_url(f"/projects/{project.slug}"),
     }
-
-
-def _yaml(text: str) -> Response:
-    response = make_response(text)
-    response.content_type = "application/yaml; charset=utf-8"
-    return response

@@ -1,17 +1,21 @@
-"""What several resources share: finding what a key may see, addresses, images as answers."""
+"""What several resources share: finding what a key may see, addresses, optional bodies, snapshots as JSON."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from flask import current_app, g, request
 from pydantic import BaseModel, ValidationError
 
+from server.access import thumbnails
+from server.api.errors import NO_OBJECT, not_valid
 from server.config import Settings
-from server.database import db
+from server.database import db, now
 from server.models import Project, Run, Snapshot
-from server.problems import Invalid, NotFound
-from server.runs import lifecycle, projects
+from server.problems import NotFound
+from server.runs import lifecycle, projects, review
 
 
 def visible_projects() -> tuple[str, ...] | None:
@@ -24,7 +28,7 @@ def project_named(name: str) -> Project:
     """A project of the key's organisation, by ID or slug. Raises `NotFound` naming it."""
     project = projects.find(g.holder.organization_id, name)
     if not g.holder.may_see(project.id):
-        raise NotFound("project-not-found", f"There is no project {name!r}.")
+        raise projects.no_project(name)
     return project
 
 
@@ -32,7 +36,7 @@ def run_named(run_id: str) -> Run:
     """A run of the key's organisation."""
     run = db.session.get(Run, run_id)
     if run is None or run.organization_id != g.holder.organization_id or not g.holder.may_see(run.project_id):
-        raise NotFound("run-not-found", f"There is no run {run_id!r}.")
+        raise _no_run(run_id)
     return run
 
 
@@ -43,8 +47,14 @@ def run_polled(run_id: str) -> Any:
     """
     run = g.polled
     if run.id is None or not g.holder.may_see(run.project_id):
-        raise NotFound("run-not-found", f"There is no run {run_id!r}.")
+        raise _no_run(run_id)
     return run
+
+
+def _no_run(run_id: str) -> NotFound:
+    return NotFound(
+        "run-not-found", f"This key sees no run {run_id!r}; GET /api/runs lists those that it sees."
+    )
 
 
 def snapshot_named(snapshot_id: str) -> Snapshot:
@@ -55,7 +65,10 @@ def snapshot_named(snapshot_id: str) -> Snapshot:
         or snapshot.run.organization_id != g.holder.organization_id
         or not g.holder.may_see(snapshot.project_id)
     ):
-        raise NotFound("snapshot-not-found", f"There is no snapshot {snapshot_id!r}.")
+        raise NotFound(
+            "snapshot-not-found",
+            f"This key sees no snapshot {snapshot_id!r}; GET /api/runs/ID/snapshots lists those of a run.",
+        )
     return snapshot
 
 
@@ -73,23 +86,34 @@ def optional_body(shape: type[B]) -> B:
     try:
         return shape.model_validate(request.get_json(force=True) if request.get_data(cache=True) else {})
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "body"
-        raise Invalid("validation", f"The request is not valid. {where}: {first['msg']}") from None
+        raise not_valid(
+            (".".join(map(str, wrong["loc"])), wrong["msg"]) if wrong["loc"] else (None, NO_OBJECT)
+            for wrong in error.errors(include_url=False)
+        ) from None
 
 
-def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
-    """A snapshot as `shapes.SnapshotOut` wants it."""
+Sizes = dict[str | None, int]
+
+
+def group_sizes(snapshots: Sequence[Snapshot]) -> Sizes:
+    """How many snapshots of their run show the same change as these, by group; they are of one run."""
+    groups = {snapshot.group for snapshot in snapshots if snapshot.group}
+    return review.group_sizes(snapshots[0].run_id, groups) if groups else {}
+
+
+def snapshot_json(snapshot: Snapshot, sizes: Sizes) -> dict[str, Any]:
+    """A snapshot as `SnapshotOut` wants it; `sizes` are those of `group_sizes`."""
     plain = (
         "id", "run_id", "project_id", "test", "viewport", "browser", "review", "reviewed_by", "reviewed_at",
-        "review_reason", "flaky", "attempts", "page_url", "sentence", "changed_pixels", "ratio", "regions", "http_status",
-        "seconds",
+        "review_reason", "flaky", "attempts", "page_url", "sentence", "changed_pixels", "ratio", "regions", "group",
+        "http_status", "seconds",
     )  # fmt: skip
     baseline = snapshot.baseline
     images = {"actual": snapshot.image, "baseline": snapshot.baseline_id, "difference": snapshot.difference}
     return {
         **{name: getattr(snapshot, name) for name in plain},
         "status": lifecycle.status_of(snapshot),
+        "group_size": sizes.get(snapshot.group, 0),
         "url": dashboard_url(f"/runs/{snapshot.run_id}?snapshot={snapshot.id}"),
         "error": {"kind": snapshot.error_kind, "message": snapshot.error_message}
         if snapshot.error_kind
@@ -98,8 +122,10 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
             "id": baseline.id,
             "branch": baseline.branch,
             "commit_sha": baseline.commit_sha,
+            "source": baseline.source,
             "approved_by": baseline.approved_by,
             "approved_at": baseline.created_at,
+            "created_at": baseline.created_at,
         }
         if baseline
         else None,
@@ -107,4 +133,15 @@ def snapshot_json(snapshot: Snapshot) -> dict[str, Any]:
             kind: f"/api/snapshots/{snapshot.id}/{kind}.png" if there else None
             for kind, there in images.items()
         },
+        "thumbnail_url": _thumbnail_url(snapshot),
     }
+
+
+def _thumbnail_url(snapshot: Snapshot) -> str | None:
+    """The signed address of a change's small picture, where others can reach this server."""
+    settings: Settings = current_app.extensions["retestr"]
+    days = settings.thumbnail_days
+    if snapshot.difference is None or not days or not thumbnails.is_public(settings.public_url):
+        return None
+    token = thumbnails.sign(snapshot.id, now() + timedelta(days=days), str(current_app.secret_key))
+    return dashboard_url(f"/api/thumbnails/{token}.png")

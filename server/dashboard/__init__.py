@@ -10,9 +10,13 @@ from flask_wtf.csrf import CSRFError, CSRFProtect
 from server.access import people
 from server.dashboard import (
     account,
+    assets,
     audit_logs,
+    baselines,
     errors,
+    first_steps,
     formats,
+    health,
     invitations,
     keys,
     login,
@@ -21,15 +25,18 @@ from server.dashboard import (
     organization,
     passwords,
     projects,
+    reviewing,
     runs,
+    search,
     secrets,
     snapshots,
     social,
+    suites,
+    workers,
 )
-from server.dashboard.assets import asset
 from server.dashboard.security import security_headers
-from server.dashboard.visitors import Refused, let_in
-from server.problems import Conflict, Invalid, NotFound, Problem
+from server.dashboard.visitors import let_in
+from server.problems import Conflict, Problem
 
 __all__ = ["register", "security_headers"]
 
@@ -38,16 +45,22 @@ PAGES = (
     login,
     passwords,
     invitations,
+    first_steps,
     projects,
+    suites,
     secrets,
+    baselines,
+    health,
     runs,
     snapshots,
+    search,
     members,
     keys,
     audit_logs,
     organization,
     account,
     social,
+    workers,
 )
 
 
@@ -78,7 +91,10 @@ def register(app: Flask) -> None:
     pages.register_error_handler(CSRFError, _stale_form)
     app.register_blueprint(pages)
     formats.register(app)
-    app.jinja_env.globals.update(asset=asset, marks=marks.MARKS, organizations=organization.to_switch_to)
+    app.jinja_env.filters.update(source_in_words=baselines.in_words, links=reviewing.links)
+    app.jinja_env.globals.update(
+        asset=assets.asset, marks=marks.MARKS, organizations=organization.to_switch_to
+    )
 
 
 def _protect() -> None:
@@ -92,10 +108,7 @@ def _protect() -> None:
 
 def _seal(response: Response) -> Response:
     if request.endpoint == "dashboard.static":
-        pinned = "v" in request.args and response.status_code == 200
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if pinned else "no-cache"
-        response.headers["X-Content-Type-Options"] = "nosniff"
-        return response
+        return assets.seal(response)
     return security_headers(response)
 
 
@@ -103,15 +116,7 @@ def _problem(problem: Problem) -> ResponseReturnValue:
     if isinstance(problem, Conflict) and request.method == "POST" and (back := login.local(request.referrer)):
         flash(problem.message, "notice")
         return redirect(back, 303)
-    for kind, status, title in (
-        (NotFound, 404, "Not found"),
-        (Invalid, 422, "This cannot be used"),
-        (Conflict, 409, "This is not possible now"),
-        (Refused, 403, "Your role does not allow this"),
-    ):
-        if isinstance(problem, kind):
-            return errors.page(status, title, problem.message)
-    return errors.page(400, "This is not possible", problem.message)
+    return errors.of_problem(problem)
 
 
 def _stale_form(error: CSRFError) -> ResponseReturnValue:

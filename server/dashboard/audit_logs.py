@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from flask import Blueprint, Response, render_template, request, stream_with_context
+from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
 from sqlalchemy import Select
 
+from server import answers
 from server.access import audit
 from server.dashboard import queries
 from server.dashboard.visitors import organization_id
 from server.models import AuditEvent
 from server.problems import Invalid
 
-TYPES = {"jsonl": "application/jsonl", "csv": "text/csv; charset=utf-8"}
-FILTERS = ("actor", "action", "target", "from", "until")
+FILTERS = ("actor", "action", "target", "since", "until")
 
 
 def add_to(pages: Blueprint) -> None:
@@ -30,11 +30,13 @@ def audit_logs() -> ResponseReturnValue:
     """One page of the events that fit the filters."""
     asked = _asked()
     found, wrong = _found(asked)
-    events, cursor = queries.events(found, request.args.get("cursor", type=int))
+    before = request.args.get("cursor", "")
+    events, cursor = queries.events(found, before)
     return render_template(
         "dashboard/audit_logs.html",
         events=events,
         cursor=cursor,
+        before=before,
         asked=asked,
         filters={name: value for name, value in asked.items() if value},
         actions=queries.actions(organization_id()),
@@ -47,10 +49,7 @@ def export_audit_logs(form: str) -> ResponseReturnValue:
     found, wrong = _found(_asked())
     if wrong:
         raise Invalid("date-invalid", wrong)
-    answer = Response(stream_with_context(audit.export(found, form)), content_type=TYPES[form])
-    answer.headers["Content-Disposition"] = f"attachment; filename=audit-log.{form}"
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+    return answers.audit_log(found, form)
 
 
 def _asked() -> dict[str, str]:
@@ -59,7 +58,7 @@ def _asked() -> dict[str, str]:
 
 def _found(asked: dict[str, str]) -> tuple[Select[AuditEvent], str | None]:
     """The query for the filters, and what is wrong with a date; both days count whole, in UTC."""
-    days: dict[str, datetime | None] = {"from": None, "until": None}
+    days: dict[str, datetime | None] = {"since": None, "until": None}
     wrong = None
     for name in days:
         try:
@@ -72,7 +71,7 @@ def _found(asked: dict[str, str]) -> tuple[Select[AuditEvent], str | None]:
         action=asked["action"],
         actor=asked["actor"],
         target=asked["target"],
-        since=days["from"],
+        since=days["since"],
         until=until + timedelta(days=1) if until else None,
     )
     return found, wrong

@@ -6,7 +6,27 @@ from flask import g, make_response, render_template
 from flask.typing import ResponseReturnValue
 
 from server.dashboard.security import security_headers
-from server.dashboard.visitors import recognise
+from server.dashboard.visitors import Refused, recognise
+from server.problems import Conflict, Invalid, NotFound, Problem
+
+TITLES: dict[type[Problem], str] = {
+    NotFound: "Not found",
+    Invalid: "This cannot be used",
+    Conflict: "This is not possible now",
+    Refused: "Your role does not allow this",
+}
+
+HELP = {
+    404: "Nothing is at this address. It may be mistyped, or what was here is deleted.",
+    405: "This address is not made to be opened; go back and use the button or form that leads here.",
+    413: "What was sent is larger than this server takes (RETESTR_MAX_BODY_BYTES); go back and send less.",
+}
+"""What pages say instead of what Werkzeug says to programmers."""
+
+
+def of_problem(problem: Problem) -> ResponseReturnValue:
+    """A page about a problem."""
+    return page(problem.status, TITLES.get(type(problem), "This is not possible"), problem.message)
 
 
 def page(status: int, title: str, message: str) -> ResponseReturnValue:

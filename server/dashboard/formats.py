@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Flask
 
+from server import times
 from server.dashboard import browsers, marks
 from server.database import now
 from server.models import Run
@@ -19,7 +20,7 @@ def register(app: Flask) -> None:
     """Makes the filters known to Jinja."""
     app.jinja_env.filters.update(
         relative=relative,
-        exact=exact,
+        exact=times.exact,
         duration=duration,
         number=number,
         percent=percent,
@@ -27,8 +28,10 @@ def register(app: Flask) -> None:
         run_duration=run_duration,
         counts=marks.counts,
         mark_of=marks.mark_of,
+        unfinished_states=marks.unfinished_states,
         plain_details=plain_details,
         browser=browsers.in_words,
+        outside=outside,
     )
 
 
@@ -52,11 +55,6 @@ def relative(at: datetime, since: datetime | None = None) -> str:
     return f"{words} ago" if seconds > 0 else f"in {words}"
 
 
-def exact(at: datetime) -> str:
-    """A time to the second, with its zone."""
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
-
-
 def duration(seconds: float) -> str:
     """How long something took: "0.8 s", "48 s", "3 min 12 s"."""
     if seconds < 10:
@@ -74,7 +72,17 @@ def run_duration(run: Run) -> str:
     """How long a run took or takes so far; empty while it waits."""
     if run.started_at is None:
         return ""
-    return duration(max(0.0, ((run.finished_at or now()) - run.started_at).total_seconds()))
+    return duration(seconds_between(run.started_at, run.finished_at or now()))
+
+
+def seconds_between(start: datetime, end: datetime) -> float:
+    """How long something took; never less than nothing, should a clock have been set back."""
+    return max(0.0, (end - start).total_seconds())
+
+
+def outside(url: str | None) -> str | None:
+    """An address that a run names, where it is one that a browser may be sent to."""
+    return url if url and url.startswith(("https://", "http://")) else None
 
 
 def number(value: int) -> str:

@@ -27,7 +27,7 @@ def invite() -> ResponseReturnValue:
     try:
         invitation, token = invitations.invite(g.visitor.organization, form["email"], form["role"], actor())
     except (Invalid, Conflict) as problem:
-        return members.page(form, problem.message), 422
+        return members.page(form, problem.message), problem.status
     link = server_url() + url_for("dashboard.accept_invitation", token=token)
     invitations.send(invitation, g.visitor.organization, link)
     return render_template(
@@ -59,7 +59,7 @@ def accept_invitation(token: str) -> ResponseReturnValue:
     try:
         user = _who_joins(token, invitation, address)
     except (Invalid, Conflict) as problem:
-        return _page(token, invitation, organization, problem.message), 422
+        return _page(token, invitation, organization, problem.message), problem.status
     if g.visitor is not None:
         people.switch(session["token"], organization.id, actor())
     elif started := people.log_in(user, address, request.user_agent.string, organization.id):

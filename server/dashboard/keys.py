@@ -14,8 +14,8 @@ from server.access.scopes import SCOPES
 from server.dashboard import formats, queries
 from server.dashboard.projects import server_url
 from server.dashboard.visitors import actor, organization_id
-from server.database import now
-from server.models import ApiKey
+from server.database import db, now
+from server.models import ApiKey, Project
 from server.problems import Invalid
 
 USUAL_SCOPES = ("run:read", "run:write")
@@ -55,7 +55,7 @@ def api_keys() -> ResponseReturnValue:
         )
     except Invalid as problem:
         return _page({**form, "scopes": scopes, "projects": projects}, problem.message), 422
-    return render_template("dashboard/key_created.html", row=row, key=key, old=None, server_url=server_url())
+    return _created(row, key, None)
 
 
 def rotate_key(key_id: str) -> ResponseReturnValue:
@@ -67,7 +67,7 @@ def rotate_key(key_id: str) -> ResponseReturnValue:
     if hours not in OVERLAPS:
         raise Invalid("overlap-invalid", f"The old key can end {', '.join(OVERLAPS.values())}.")
     row, key = keys.rotate(old, actor(), timedelta(hours=int(hours)))
-    return render_template("dashboard/key_created.html", row=row, key=key, old=old, server_url=server_url())
+    return _created(row, key, old)
 
 
 def revoke_key(key_id: str) -> ResponseReturnValue:
@@ -80,24 +80,38 @@ def revoke_key(key_id: str) -> ResponseReturnValue:
     return redirect(url_for("dashboard.api_keys"), 303)
 
 
-def notes_on(key: ApiKey, at: datetime) -> Iterator[tuple[str, str]]:
-    """What a person should know of a key, as (tone, words); of one that is over, only that."""
+def _created(row: ApiKey, key: str, old: ApiKey | None) -> str:
+    """The one answer that holds a key's text. A key of one project has it in its workflow."""
+    only = row.project_ids[0] if row.project_ids and len(row.project_ids) == 1 else None
+    return render_template(
+        "dashboard/key_created.html",
+        row=row,
+        key=key,
+        old=old,
+        project=db.session.get(Project, only) if only else None,
+        server_url=server_url(),
+    )
+
+
+def notes_on(key: ApiKey, at: datetime) -> Iterator[tuple[str, str, datetime | None]]:
+    """What a person should know of a key, as (tone, words, the time that they tell of); of one that is over, only that."""
     judgement = usage.judge(key, at)
     for note in judgement.notes:
         if note == "revoked" and key.revoked_at:
-            yield "red", f"revoked {formats.relative(key.revoked_at, at)}"
+            yield "red", f"revoked {formats.relative(key.revoked_at, at)}", key.revoked_at
             return
         if note == "expired" and key.expires_at:
-            yield "red", f"expired {formats.relative(key.expires_at, at)}"
+            yield "red", f"expired {formats.relative(key.expires_at, at)}", key.expires_at
             return
         if note == "expiring" and key.expires_at:
-            yield "amber", f"expires {formats.relative(key.expires_at, at)}"
+            yield "amber", f"expires {formats.relative(key.expires_at, at)}", key.expires_at
         elif note == "unused":
-            yield "grey", "unused"
+            yield "grey", "unused", None
         elif note == "stale":
-            yield "amber", f"stale: no use in {usage.STALE_AFTER.days} days"
+            yield "amber", f"stale: no use in {usage.STALE_AFTER.days} days", None
         elif note == "overactive":
-            yield "amber", f"overactive: {formats.number(round(judgement.requests_per_day))} requests/day"
+            per_day = formats.number(round(judgement.requests_per_day))
+            yield "amber", f"overactive: {per_day} requests/day", None
 
 
 def _page(form: Mapping[str, object], error: str | None = None) -> str:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from flask import Blueprint, g, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from server.access import passwords, people
+from server.access import founding, passwords, people
 from server.access.limits import TooMany
 
 
@@ -23,6 +23,8 @@ def log_in() -> ResponseReturnValue:
     if g.visitor is not None:
         return redirect(target, 303)
     if request.method != "POST":
+        if founding.is_empty():
+            return render_template("dashboard/login_empty.html", server_url=request.url_root.rstrip("/"))
         return render_template("dashboard/login.html", target=target, email="", error=None)
     email = request.form.get("email", "")
     address = request.remote_addr or ""

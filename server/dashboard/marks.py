@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from server.models import Run, Snapshot
@@ -34,12 +35,24 @@ MARKS: dict[str, Mark] = {
 
 def mark_of(snapshot: Snapshot) -> str:
     """The key in `MARKS` that says most about a snapshot: what was decided, else how it was judged."""
-    status = lifecycle.status_of(snapshot)
-    if status == "CHANGED" and snapshot.review != "UNREVIEWED":
-        return snapshot.review
-    if status == "NEW" and snapshot.review == "REJECTED":
-        return snapshot.review
-    return "FLAKY" if status == "UNCHANGED" and snapshot.flaky else status
+    return mark_for(lifecycle.status_of(snapshot), snapshot.review, snapshot.flaky)
+
+
+def mark_for(status: str, review: str, flaky: bool) -> str:
+    """The same, of what is known of a snapshot."""
+    if (status == "CHANGED" and review != "UNREVIEWED") or (status == "NEW" and review == "REJECTED"):
+        return review
+    return "FLAKY" if status == "UNCHANGED" and flaky else status
+
+
+def state(run: Run) -> str:
+    """How far a run is, for a page that asks whether something happened."""
+    return f"{run.id}.{run.status}.{run.done}"
+
+
+def unfinished_states(runs: Iterable[Run]) -> list[str]:
+    """The states of those that are not over."""
+    return [state(run) for run in runs if run.status in lifecycle.UNFINISHED]
 
 
 def counts(run: Run) -> str:
@@ -74,9 +87,9 @@ def verdict(run: Run) -> str:
     if run.status == "CANCELLED":
         return f"Cancelled after {run.done} of {run.total} pages"
     if run.status == "ERROR":
-        return f"{run.error} of {run.total} pages could not be judged"
+        return f"{run.error} of {run.total} pages could not be judged{f', {run.changed} changed' if run.changed else ''}"
     if run.status == "FAILED":
-        return f"{run.changed} of {run.total} pages changed"
+        return f"{run.changed} of {run.total} pages changed" if run.changed else "A new page was rejected"
     if run.changed:
         return f"{run.changed} of {run.total} pages changed, all approved"
     if run.new == run.total:

@@ -28,7 +28,7 @@ def organization() -> ResponseReturnValue:
     try:
         people.rename_organization(g.visitor.organization, name, actor())
     except (Invalid, Conflict) as problem:
-        return _page(name, problem.message), 422
+        return _page(name, problem.message), problem.status
     flash("The name is saved.", "done")
     return redirect(url_for("dashboard.organization"), 303)
 

@@ -1,15 +1,16 @@
-"""The list of projects, a project's runs, making a project, its suite and its settings."""
+"""The list of projects, a project's runs, making a project, and its settings."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from server.config import Settings
-from server.dashboard import queries
+from server.dashboard import marks, queries
+from server.dashboard.suites import EXAMPLE_SUITE, suite_sent
 from server.dashboard.visitors import actor, organization_id
 from server.models import Project
 from server.problems import Problem
@@ -22,15 +23,7 @@ KEEP = {
     "keep_runs_days": "Runs and their verdicts",
 }
 WRONG_DAYS = f"Give a whole number of days up to {MOST_DAYS}, or leave it empty."
-EXAMPLE_SUITE = """\
-baseUrl: https://staging.example.com
-viewports:
-  - { name: desktop, width: 1280, height: 800 }
-  - { name: phone, width: 390, height: 844 }
-tests:
-  - name: Home
-    path: /
-"""
+MOST_PATTERNS = 50
 
 
 def add_to(pages: Blueprint) -> None:
@@ -38,8 +31,10 @@ def add_to(pages: Blueprint) -> None:
     pages.add_url_rule("/", view_func=list_projects)
     pages.add_url_rule("/projects/new", view_func=new_project, methods=["GET", "POST"])
     pages.add_url_rule("/projects/<slug>", view_func=show_project)
-    pages.add_url_rule("/projects/<slug>/suite", view_func=suite, methods=["GET", "POST"])
+    pages.add_url_rule("/projects/<slug>/rows", view_func=run_rows)
+    pages.add_url_rule("/projects/<slug>/news", view_func=run_news)
     pages.add_url_rule("/projects/<slug>/settings", view_func=project_settings, methods=["GET", "POST"])
+    pages.add_url_rule("/projects/<slug>/delete", view_func=delete_project, methods=["GET", "POST"])
     pages.add_url_rule("/cancel-all", view_func=cancel_all, methods=["GET", "POST"])
 
 
@@ -58,7 +53,7 @@ def new_project() -> ResponseReturnValue:
     """The form for a project; what was typed stays when something is wrong."""
     if request.method != "POST":
         return _new_form({"default_branch": "main", "suite": EXAMPLE_SUITE}, {}, None, 200)
-    form = {name: _text(name) for name in ("name", "default_branch", "suite")}
+    form = {"name": _text("name"), "default_branch": _text("default_branch"), "suite": suite_sent()}
     wrong = _missing(form)
     if wrong:
         return _new_form(form, wrong, None, 422)
@@ -72,59 +67,87 @@ def new_project() -> ResponseReturnValue:
         )
     except Problem as problem:
         if problem.code == "project-exists":
-            return _new_form(form, {"name": problem.message}, None, 409)
-        return _new_form(form, {}, problem, 422)
+            return _new_form(form, {"name": problem.message}, None, problem.status)
+        return _new_form(form, {}, problem, problem.status)
     return redirect(url_for("dashboard.show_project", slug=project.slug), 303)
 
 
 def show_project(slug: str) -> ResponseReturnValue:
     """A project's runs, newest first."""
     project = projects.find(organization_id(), slug)
-    branch, status = request.args.get("branch", ""), request.args.get("status", "")
-    runs, cursor = queries.runs_of(project, branch, status, request.args.get("cursor", ""))
+    filters, before = _run_filters(), request.args.get("cursor", "")
+    runs, cursor = queries.runs_of(project, filters, before)
+    branches, keys = queries.recent_choices(project)
     return render_template(
         "dashboard/project.html",
         project=project,
         runs=runs,
         cursor=cursor,
-        branch=branch,
-        status=status,
+        before=before,
+        newest=None if before else project.run_count,
+        filters=filters,
+        filtered={name: value for name, value in filters.items() if value},
         statuses=queries.RUN_STATUSES,
-        branches=queries.recent_branches(project),
+        branches=branches,
+        keys=keys,
         unfinished=queries.unfinished(organization_id()),
+        has_ci=queries.has_used_key(project),
         server_url=server_url(),
     )
 
 
-def suite(slug: str) -> ResponseReturnValue:
-    """A project's suite, and the form to change it for those who may."""
+def run_rows(slug: str) -> ResponseReturnValue:
+    """The rows of unfinished runs where something happened; one request for all of a page. `run`: ID.STATUS.DONE."""
     project = projects.find(organization_id(), slug)
-    if request.method != "POST":
-        return render_template(
-            "dashboard/suite.html", project=project, text=project.suite or EXAMPLE_SUITE, problem=None
-        )
-    text = _text("suite")
-    try:
-        if not text.strip():
-            projects.read_suite(text)
-        projects.change(project, actor(), suite=text)
-    except Problem as problem:
-        return render_template("dashboard/suite.html", project=project, text=text, problem=problem), 422
-    flash("The suite is saved. The next run uses it.", "done")
-    return redirect(url_for("dashboard.suite", slug=project.slug), 303)
+    seen = request.args.getlist("run")[: queries.RUNS_PER_PAGE]
+    runs = queries.runs_named(project, [state.partition(".")[0] for state in seen])
+    moved = [run for run in runs if marks.state(run) not in seen]
+    if not moved:
+        return Response(status=204)
+    return render_template("dashboard/run_rows.html", project=project, runs=runs, moved=moved)
+
+
+def run_news(slug: str) -> ResponseReturnValue:
+    """How many runs there are that a first page, made when `since` was the newest, does not show; a bar that says so."""
+    project = projects.find(organization_id(), slug)
+    filters, since = _run_filters(), request.args.get("since", 0, type=int)
+    count = queries.runs_since(project, filters, max(0, since)) if since < project.run_count else 0
+    if str(count) == request.args.get("told", "0"):
+        return Response(status=204)
+    filtered = {name: value for name, value in filters.items() if value}
+    return render_template(
+        "dashboard/run_news.html",
+        project=project,
+        filtered=filtered,
+        newest=since,
+        count=count,
+        most=queries.RUNS_PER_PAGE,
+    )
 
 
 def project_settings(slug: str) -> ResponseReturnValue:
-    """A project's name, default branch and retention, and the form to change them."""
+    """A project's name, default branch, retention and rules of approval, and the form to change them."""
     project = projects.find(organization_id(), slug)
     if request.method != "POST":
         return settings_page(project)
-    form = {name: _text(name) for name in ("name", "default_branch", *KEEP)}
+    form = {name: _text(name) for name in ("name", "default_branch", "auto_approve", *KEEP)}
+    patterns = [line.strip() for line in form["auto_approve"].splitlines() if line.strip()]
     days = {name: int(form[name]) if form[name] else None for name in KEEP if _is_days(form[name])}
     wrong = _missing(form) | {name: WRONG_DAYS for name in KEEP if name not in days}
+    if len(patterns) > MOST_PATTERNS or any(len(pattern) > 255 for pattern in patterns):
+        wrong["auto_approve"] = (
+            f"Give up to {MOST_PATTERNS} patterns, one a line, each of up to 255 characters."
+        )
     if wrong:
         return _settings_form(project, form, wrong), 422
-    projects.change(project, actor(), name=form["name"], default_branch=form["default_branch"], **days)
+    projects.change(
+        project,
+        actor(),
+        name=form["name"],
+        default_branch=form["default_branch"],
+        auto_approve=patterns,
+        **days,
+    )
     flash("The settings are saved.", "done")
     return redirect(url_for("dashboard.project_settings", slug=project.slug), 303)
 
@@ -132,7 +155,26 @@ def project_settings(slug: str) -> ResponseReturnValue:
 def settings_page(project: Project, secret: Mapping[str, str] | None = None) -> str:
     """A project's settings as they are; `secret` is what was sent to store one, and what is wrong with it."""
     form = {name: getattr(project, name) for name in ("name", "default_branch", *KEEP)}
+    form["auto_approve"] = "\n".join(project.auto_approve)
     return _settings_form(project, form, {}, secret)
+
+
+def delete_project(slug: str) -> ResponseReturnValue:
+    """Asks, and then deletes a project with all that belongs to it; not while a run is under way."""
+    project = projects.find(organization_id(), slug)
+    if request.method != "POST":
+        return render_template("dashboard/project_delete.html", project=project)
+    name = project.name
+    projects.remove(project, actor())
+    flash(f"{name} is deleted.", "done")
+    return redirect(url_for("dashboard.list_projects"), 303)
+
+
+def name_problem(name: str) -> str | None:
+    """What is wrong with a project's name."""
+    if not name:
+        return "Give the project a name, such as the site's."
+    return "The name has more than 200 characters." if len(name) > 200 else None
 
 
 def cancel_all() -> ResponseReturnValue:
@@ -148,9 +190,12 @@ def cancel_all() -> ResponseReturnValue:
     return redirect(back, 303)
 
 
+def _run_filters() -> dict[str, str]:
+    return {name: request.args.get(name, "") for name in ("branch", "status", "key")}
+
+
 def _text(name: str) -> str:
-    text = request.form.get(name, "").replace("\r\n", "\n")
-    return text if name == "suite" else text.strip()
+    return request.form.get(name, "").replace("\r\n", "\n").strip()
 
 
 def _is_days(text: str) -> bool:
@@ -180,10 +225,8 @@ def _settings_form(
 
 def _missing(form: Mapping[str, str]) -> dict[str, str]:
     wrong = {}
-    if not form["name"]:
-        wrong["name"] = "Give the project a name, such as the site's."
-    elif len(form["name"]) > 200:
-        wrong["name"] = "The name has more than 200 characters."
+    if problem := name_problem(form["name"]):
+        wrong["name"] = problem
     if not form["default_branch"] or len(form["default_branch"]) > 255:
         wrong["default_branch"] = "Name the branch whose looks count as right, usually main."
     return wrong

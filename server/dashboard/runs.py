@@ -8,34 +8,30 @@ from flask import Blueprint, Response, current_app, flash, redirect, render_temp
 from flask.typing import ResponseReturnValue
 
 from server.config import Settings
-from server.dashboard import marks, queries, reviewing
+from server.dashboard import deciding, marks, queries, reviewing
+from server.dashboard.outline import SHOWN, Filters, listing, outline
 from server.dashboard.visitors import actor, organization_id
+from server.database import now
 from server.models import Run
-from server.runs import kept, lifecycle, review
-
-DECISIONS = {"approve": "APPROVED", "reject": "REJECTED"}
+from server.runs import kept, lifecycle, suites
+from server.runs.automatic import REVIEWABLE
 
 
 def add_to(pages: Blueprint) -> None:
     """Adds the routes."""
     pages.add_url_rule("/runs/<run_id>", view_func=show_run)
-    pages.add_url_rule("/runs/<run_id>/row", view_func=run_row)
     pages.add_url_rule("/runs/<run_id>/progress", view_func=run_progress)
     pages.add_url_rule("/runs/<run_id>/cancel", view_func=cancel_run, methods=["POST"])
     pages.add_url_rule(
         "/runs/<run_id>/<any(approve, reject):decision>", view_func=review_run, methods=["GET", "POST"]
     )
+    pages.add_url_rule("/runs/<run_id>/undo", view_func=undo_run, methods=["POST"])
 
 
 def show_run(run_id: str) -> ResponseReturnValue:
     """The review: verdict, list of snapshots, image stage, facts and decisions."""
     run = queries.run_named(organization_id(), run_id)
     return render_template("dashboard/run.html", **_review(run))
-
-
-def run_row(run_id: str) -> ResponseReturnValue:
-    """One row of a project's runs; it asks again by itself until the run is over."""
-    return render_template("dashboard/run_row.html", run=queries.run_named(organization_id(), run_id))
 
 
 def run_progress(run_id: str) -> ResponseReturnValue:
@@ -59,17 +55,24 @@ def cancel_run(run_id: str) -> ResponseReturnValue:
 
 
 def review_run(run_id: str, decision: str) -> ResponseReturnValue:
-    """Asks, and then approves or rejects every change of a run that nobody has reviewed."""
+    """Asks, and then approves or rejects what nobody has decided: of a group (unasked), or all that is shown."""
     run = queries.run_named(organization_id(), run_id)
-    if request.method != "POST":
-        return render_template(
-            "dashboard/review_run.html", run=run, tally=reviewing.tally(run), decision=decision
-        )
-    reason = request.form.get("reason", "").strip() or None
-    count = review.review_run(run, DECISIONS[decision], actor(), reason)
-    done = f"{count} change{'' if count == 1 else 's'} {DECISIONS[decision].lower()}."
-    flash(done if count else "There was nothing left to review.", "done" if count else "notice")
-    return redirect(url_for("dashboard.show_run", run_id=run_id), 303)
+    if request.method == "POST":
+        return deciding.many(run, deciding.DECISIONS[decision], request.form)
+    filters = Filters.of(request.args)
+    return render_template(
+        "dashboard/review_run.html",
+        run=run,
+        filters=filters,
+        count=outline(run, filters.without_show()).tally["review"],
+        decision=decision,
+        at=now().isoformat(),
+    )
+
+
+def undo_run(run_id: str) -> ResponseReturnValue:
+    """Undoes what was decided about several snapshots at once."""
+    return deciding.undo_many(queries.run_named(organization_id(), run_id), request.form)
 
 
 def _settings() -> Settings:
@@ -78,9 +81,10 @@ def _settings() -> Settings:
 
 
 def _review(run: Run) -> dict[str, Any]:
-    show = request.args.get("show", "all")
-    selected = reviewing.selected_of(run, request.args.get("snapshot", ""), show)
-    listing = reviewing.listing(run, show, selected)
+    filters = Filters.of(request.args)
+    outlined = outline(run, filters)
+    selected = reviewing.selected_of(run, outlined, request.args.get("snapshot", ""))
+    opened = "open" in request.args
     return {
         "run": run,
         "verdict": marks.verdict(run),
@@ -88,11 +92,17 @@ def _review(run: Run) -> dict[str, Any]:
         "branches": list(
             dict.fromkeys(filter(None, (run.branch, run.base_branch, run.project.default_branch)))
         ),
-        "listing": listing,
-        "filters": reviewing.FILTERS,
+        "links": reviewing.links(run),
+        "suite_since": None if run.suite_sent else suites.since(run),
+        "outline": outlined,
+        "filters": filters,
+        "shown": SHOWN,
+        "listing": listing(outlined, selected, opened, request.args.get("first", type=int)),
         "selected": selected,
         "images": reviewing.sizes(selected) if selected else {},
         "removed": kept.why_removed(run, _settings()) if selected and kept.image_removed(selected) else None,
-        "reviewable": review.REVIEWABLE,
+        "undo": deciding.undo_offered(run),
+        "at": now().isoformat(),
+        "reviewable": REVIEWABLE,
         "unfinished": lifecycle.UNFINISHED,
     }

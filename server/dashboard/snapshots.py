@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, request, url_for
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from server import answers
-from server.dashboard import reviewing
-from server.dashboard.runs import DECISIONS
-from server.dashboard.visitors import actor, organization_id
-from server.runs import review
+from server.dashboard import deciding, reviewing
+from server.dashboard.visitors import organization_id
 
 
 def add_to(pages: Blueprint) -> None:
@@ -17,8 +15,9 @@ def add_to(pages: Blueprint) -> None:
     pages.add_url_rule(
         "/snapshots/<snapshot_id>/<any(actual, baseline, difference):kind>.png", view_func=snapshot_image
     )
+    pages.add_url_rule("/snapshots/<snapshot_id>/listed.png", view_func=listed_image)
     pages.add_url_rule(
-        "/snapshots/<snapshot_id>/<any(approve, reject):decision>",
+        "/snapshots/<snapshot_id>/<any(approve, reject, undo):decision>",
         view_func=review_snapshot,
         methods=["POST"],
     )
@@ -29,18 +28,12 @@ def snapshot_image(snapshot_id: str, kind: str) -> ResponseReturnValue:
     return answers.snapshot_image(reviewing.snapshot_named(organization_id(), snapshot_id), kind)
 
 
+def listed_image(snapshot_id: str) -> ResponseReturnValue:
+    """What the list beside the review shows of a snapshot: a few kilobytes for a change, whatever its page weighs."""
+    return answers.listed(reviewing.snapshot_named(organization_id(), snapshot_id))
+
+
 def review_snapshot(snapshot_id: str, decision: str) -> ResponseReturnValue:
-    """Approves or rejects one change and goes on to the next that is to be reviewed."""
+    """Approves or rejects one change, or undoes that, and goes on to the next that is to be reviewed."""
     snapshot = reviewing.snapshot_named(organization_id(), snapshot_id)
-    following = reviewing.next_to_review(snapshot)
-    reason = request.form.get("reason", "").strip()[:2000] or None
-    review.review_snapshot(snapshot, DECISIONS[decision], actor(), reason)
-    return redirect(
-        url_for(
-            "dashboard.show_run",
-            run_id=snapshot.run_id,
-            snapshot=following or snapshot.id,
-            show=request.form.get("show") or None,
-        ),
-        303,
-    )
+    return deciding.one(snapshot, deciding.DECISIONS[decision], request.form)

@@ -15,7 +15,7 @@ from flask.typing import ResponseReturnValue
 
 from server.access import identities, invitations, limits, oauth, people
 from server.access.identities import Identity, Provider, ProviderFailed
-from server.access.limits import Limit, TooMany
+from server.access.limits import Limit
 from server.dashboard import errors, login
 from server.dashboard.projects import server_url
 from server.dashboard.visitors import actor
@@ -101,7 +101,7 @@ def _leave(
 ) -> ResponseReturnValue:
     left = limits.hit(STARTS, request.remote_addr or "")
     if left.exceeded:
-        raise TooMany("Too many log-ins from your address; try again later.", left.reset_s)
+        raise limits.too_often("Too many log-ins from this address", left)
     question = identities.ask(provider, _callback(provider))
     pending = sorted(_pending().items(), key=lambda item: item[1]["at"])[1 - MOST_PENDING :]
     begun = {

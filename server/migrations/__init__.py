@@ -16,22 +16,36 @@ from sqlalchemy import Connection, Engine, text
 
 from server.config import Settings
 
+log = logging.getLogger("retestr")
 LOCK = 0x72657465  # "rete": PostgreSQL's advisory locks are numbers
 
 
 def upgrade(engine: Engine, settings: Settings) -> None:
-    """Applies what is missing; several processes may call it at once, and one of them does it."""
+    """Applies what is missing; several processes may call it at once, and one of them does it.
+
+    Tables of a newer version stay as they are: migrations only expand, so that two versions can run side by side.
+    """
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent))
-    newest = ScriptDirectory.from_config(config).get_current_head()
+    scripts = ScriptDirectory.from_config(config)
+    newest = scripts.get_current_head()
     with _lock(engine, settings), engine.connect() as connection:
-        if MigrationContext.configure(connection).get_current_revision() == newest:
+        found = revision_of(connection)
+        if found == newest:
+            return
+        if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+            log.warning("the database is of a newer version (revision %s); this one goes on with it", found)
             return
         connection.rollback()
-        logging.getLogger("retestr").info("bringing the database to revision %s", newest)
+        log.info("bringing the database to revision %s", newest)
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
         connection.commit()
+
+
+def revision_of(connection: Connection) -> str | None:
+    """Which revision a database's tables are of."""
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 @contextmanager

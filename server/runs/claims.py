@@ -15,10 +15,10 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from server.config import Settings
-from server.database import clock_s, db, now, writing
+from server.database import clock_s, db, execute, now, writing
 from server.models import Chunk, Project, Run, Schedule, Snapshot
 from server.runs import dispatch, lifecycle
-from server.runs.lifecycle import UNFINISHED, execute
+from server.runs.lifecycle import UNFINISHED
 
 LEASE_S = 20.0
 HEARTBEAT_S = 5.0

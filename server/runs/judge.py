@@ -5,16 +5,21 @@ Capturing is in `vision.capture`, counting pixels in `vision.compare`; writing t
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from server.database import db
-from server.images import ImageStore, name_of
-from server.models import Baseline, Image, Run, Snapshot
-from server.runs import baselines, retention
+from server.images import ImageMissing, ImageStore, name_of
+from server.models import Baseline, Image, Snapshot
+from server.runs import automatic, baselines, retention
 from server.runs.lifecycle import Outcome
 from server.runs.suite import Shot
 from server.vision import page as vision
-from server.vision.compare import Difference, Options, compare
+from server.vision.compare import Difference, Options, Picture, compare
+
+REJECTIONS_COMPARED = 3
+"""With so many of the latest rejected images a changed one is compared pixel by pixel."""
 
 
 @dataclass(frozen=True)
@@ -49,87 +54,117 @@ def judge(
     Raises `vision.compare.ImageError` where an image cannot be read.
     """
     snapshot = db.session.get_one(Snapshot, job.snapshot_id)
-    run, candidates = snapshot.run, baselines.candidates(snapshot.run, snapshot)
-    ignore = [[box.x, box.y, box.width, box.height] for box in image.ignore]
+    candidates = baselines.candidates(snapshot.run, snapshot)
+    captured = _Captured(image, job.shot, store, megapixels)
 
-    def outcome(status: str, baseline: Baseline | None, difference: Difference | None = None) -> Outcome:
-        changed = status == "CHANGED"
-        drawn = difference.image() if changed and difference else None
+    def outcome(
+        status: str,
+        baseline: Baseline | None,
+        difference: Difference | None = None,
+        rejection_id: str | None = None,
+    ) -> Outcome:
+        change = difference if status == "CHANGED" else None  # else it is within what the suite tolerates
+        drawn = change.image() if change else None
         return Outcome(
             status,
-            again=changed,
+            again=change is not None,
             image=_stored(store, image.png, image.width, image.height),
-            ignore=ignore,
+            ignore=captured.ignore,
             identity=identity,
             baseline_id=baseline.id if baseline else None,
             difference=_stored(store, drawn, *_size(drawn)) if drawn else None,
             changed_pixels=difference.changed_pixels if difference else 0 if baseline else None,
             ratio=difference.ratio if difference else 0.0 if baseline else None,
-            regions=[[box.x, box.y, box.width, box.height] for box in difference.regions]
-            if changed and difference
+            regions=_sides(change.regions) if change else None,
+            shifts=[[one.y, one.rows if one.kind == "inserted" else -one.rows] for one in change.shifts]
+            if change
             else None,
-            sentence=_sentence(difference if changed else None, image),
+            sentence=_sentence(change, image),
+            group=change.fingerprint if change else None,
+            rejection_id=rejection_id,
             http_status=image.http_status,
             seconds=image.seconds,
             evidence=image.evidence,
         )
 
     if not candidates:
-        return outcome("NEW", None)
+        rejected = _rejected_before(snapshot, captured)
+        return outcome("NEW", None, rejection_id=rejected.id if rejected else None)
     for baseline in candidates:
         if baseline.image == image.sha256:
             return outcome("UNCHANGED", baseline)
-    differences = []
+    first = None
     for baseline in candidates:
-        difference = _difference(job, baseline, image, ignore, store, megapixels)
+        difference = captured.difference(baseline)
         if difference.equal:
             return outcome("UNCHANGED", baseline, difference)
-        differences.append(difference)
-    changed = outcome("CHANGED", candidates[0], differences[0])
-    arriving = _arriving(run, snapshot, job, image, ignore, store, megapixels)
-    return changed if arriving is None else replace(changed, carried_from=arriving.branch, again=False)
+        first = first or difference
+    rejected = _rejected_before(snapshot, captured)
+    changed = outcome("CHANGED", candidates[0], first, rejected.id if rejected else None)
+    arriving = _arriving(snapshot, captured)
+    if arriving is None:
+        return changed
+    if rejected and rejected.reviewed_at and rejected.reviewed_at > arriving.created_at:
+        return changed
+    return replace(changed, approval_id=arriving.id, rejection_id=None, again=False)
 
 
-def _arriving(
-    run: Run,
-    snapshot: Snapshot,
-    job: Job,
-    image: vision.Image,
-    ignore: list[list[int]],
-    store: ImageStore,
-    megapixels: float,
-) -> Baseline | None:
+class _Captured:
+    """An image that is being judged; it is decoded once, with however many others it is compared."""
+
+    def __init__(self, image: vision.Image, shot: Shot, store: ImageStore, megapixels: float) -> None:
+        self.sha256 = image.sha256
+        self.ignore = _sides(image.ignore)
+        self._picture = Picture(image.png)
+        self._store = store
+        self._options = Options(
+            threshold=shot.threshold,
+            antialiasing=shot.antialiasing,
+            max_diff_pixels=shot.max_diff_pixels,
+            max_diff_ratio=shot.max_diff_ratio,
+            align=shot.align,
+            max_megapixels=megapixels,
+        )
+
+    def difference(self, other: Baseline | Snapshot, exactly: bool = False) -> Difference:
+        """What differs from another image of the variant; `exactly`: without what the suite tolerates."""
+        assert other.image is not None
+        boxes = tuple(vision.Box(*box) for box in [*self.ignore, *other.ignore])
+        options = replace(self._options, ignore=boxes)
+        if exactly:
+            options = replace(options, max_diff_pixels=0, max_diff_ratio=0.0)
+        return compare(self._store.get(other.image), self._picture, options)
+
+
+def _arriving(snapshot: Snapshot, captured: _Captured) -> Baseline | None:
     """The approval on another branch that this image is, now that it has been merged."""
-    approvals = baselines.approvals_elsewhere(run, snapshot)
+    approvals = baselines.approvals_elsewhere(snapshot.run, snapshot)
     for approval in approvals:
-        if approval.image == image.sha256:
+        if approval.image == captured.sha256:
             return approval
-    for approval in approvals[:5]:
-        if _difference(job, approval, image, ignore, store, megapixels).equal:
-            return approval
+    return next((one for one in approvals[:5] if captured.difference(one).equal), None)
+
+
+def _rejected_before(snapshot: Snapshot, captured: _Captured) -> Snapshot | None:
+    """The snapshot of the same variant that a person rejected and that this image is, or cannot be told from."""
+    rejected = automatic.rejections(snapshot)
+    for one in rejected:
+        if one.rejected_image == captured.sha256:
+            return one
+    for one in [one for one in rejected if one.image][:REJECTIONS_COMPARED]:
+        with contextlib.suppress(ImageMissing):  # retention may just have taken it
+            if captured.difference(one, exactly=True).equal:
+                return one
     return None
 
 
-def _difference(
-    job: Job,
-    baseline: Baseline,
-    image: vision.Image,
-    ignore: list[list[int]],
-    store: ImageStore,
-    megapixels: float,
-) -> Difference:
-    boxes = tuple(vision.Box(*box) for box in [*ignore, *baseline.ignore])
-    options = Options(
-        threshold=job.shot.threshold,
-        ignore=boxes,
-        max_diff_ratio=job.shot.max_diff_ratio,
-        max_megapixels=megapixels,
-    )
-    return compare(store.get(baseline.image), image.png, options)
+def _sides(boxes: Iterable[vision.Box]) -> list[list[int]]:
+    """Boxes as they are kept."""
+    return [[box.x, box.y, box.width, box.height] for box in boxes]
 
 
-def _sentence(difference: Difference | None, image: vision.Image) -> str | None:
-    said = [difference.sentence if difference else None, image.note]
+def _sentence(change: Difference | None, image: vision.Image) -> str | None:
+    said = [change.sentence if change else None, image.note]
     if image.moved:
         said.append(f"The page did not come to rest: {len(image.moved)} regions moved between two shots.")
     return " ".join(filter(None, said)) or None

@@ -105,7 +105,7 @@ class Kept:
         return select(Snapshot.id).join(Run, Run.id == Snapshot.run_id).where(which, shows).exists()
 
     def superseded(self) -> ColumnElement[bool]:
-        """A `Baseline` that another has replaced on its branch, so long ago that nothing is compared with it."""
+        """A `Baseline` that ended, or that another has replaced, so long ago that nothing is compared with it."""
         newer = aliased(Baseline)
         same = (
             getattr(newer, name) == getattr(Baseline, name)
@@ -115,7 +115,11 @@ class Kept:
             newer.run_number > Baseline.run_number,
             and_(newer.run_number == Baseline.run_number, newer.id > Baseline.id),
         )
-        return select(newer.id).where(*same, later, newer.created_at < self.grace_ends).exists()
+        stands = newer.ended_at.is_(None)
+        return or_(
+            and_(Baseline.ended_at.is_not(None), Baseline.ended_at < self.grace_ends),
+            select(newer.id).where(*same, later, stands, newer.created_at < self.grace_ends).exists(),
+        )
 
     def baseline_stays(self) -> ColumnElement[bool]:
         """A `Baseline` whose row is needed when its run is over: it is current, or a younger run names it."""

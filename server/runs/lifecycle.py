@@ -5,10 +5,10 @@
 
 Every move is a conditional UPDATE: two callers cannot both win, and what is cancelled cannot come back.
 What counts a run's snapshots holds the run's row (`_held`): of two that finish at once, the later sees the other.
-Rows are locked in one order, chunk, run, snapshot, image, so that nobody waits in a circle. (A review takes
-snapshots before their run; they are judged ones, which workers do not touch.)
-Runs are made in `trigger`, claimed in `claims`, reviewed in `review`; what is compared with what is in
-`baselines`.
+Rows are locked in one order, chunk, run, snapshot, image, so that nobody waits in a circle. (A review takes the runs
+whose verdict it changes last; reviews of one project follow one another, and workers do not touch judged snapshots.)
+Runs are made in `trigger`, claimed in `claims`, reviewed in `review` and `automatic`; what is compared with what is
+in `baselines`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, Update, func, select, update
+from sqlalchemy import ColumnElement, Update, func, select, update
 from sqlalchemy.orm import Session
 
 from server.access import audit
-from server.access.audit import SYSTEM, Actor
-from server.database import add_if_new, now, writing
+from server.access.audit import Actor
+from server.database import add_if_new, execute, now, writing
 from server.models import Chunk, Image, Run, Snapshot
-from server.runs import baselines, identity
+from server.runs import automatic, identity
 
 UNFINISHED = ("PENDING", "RUNNING")
 
@@ -44,8 +44,11 @@ class Outcome:
     changed_pixels: int | None = None
     ratio: float | None = None
     regions: list[list[int]] | None = None
+    shifts: list[list[int]] | None = None  # [y, rows inserted there], from top to bottom; negative: removed
     sentence: str | None = None
-    carried_from: str | None = None  # the branch where a person approved this image
+    group: str | None = None  # what changed, wherever it stands
+    approval_id: str | None = None  # the baseline on another branch that arrives with this image
+    rejection_id: str | None = None  # the snapshot that a person rejected, if it looked like this one
     error_kind: str | None = None
     error_message: str | None = None
     http_status: int | None = None
@@ -57,7 +60,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        return self.status in ("UNCHANGED", "NEW") or self.carried_from is not None
+        return self.status in ("UNCHANGED", "NEW") or self.approval_id is not None
 
 
 def start(session: Session, run_id: str) -> None:
@@ -121,7 +124,9 @@ def record(owner: str, snapshot_id: str, outcome: Outcome) -> bool:
                 ignore=outcome.ignore,
                 identity=outcome.identity,
                 regions=outcome.regions,
+                shifts=outcome.shifts,
                 sentence=outcome.sentence,
+                group=outcome.group,
                 baseline_id=outcome.baseline_id,
                 error_kind=outcome.error_kind,
                 error_message=outcome.error_message,
@@ -136,7 +141,7 @@ def record(owner: str, snapshot_id: str, outcome: Outcome) -> bool:
         if not accepted:
             return False
         snapshot = session.get_one(Snapshot, snapshot_id, populate_existing=True)
-        _settle(session, run, snapshot, outcome)
+        automatic.decide(session, run, snapshot, outcome.approval_id, outcome.rejection_id)
         if run.notice is None and snapshot.baseline is not None:
             run.notice = identity.difference(outcome.identity, snapshot.baseline.identity)
         column = outcome.status.lower()
@@ -161,32 +166,11 @@ def _keep(session: Session, image: Image) -> None:
     add_if_new(session, Image, sha256=image.sha256, created_at=now(), **size)
 
 
-def _settle(session: Session, run: Run, snapshot: Snapshot, outcome: Outcome) -> None:
-    """Makes the baselines that follow without a person: a NEW one on the default branch, a carried approval."""
-    if outcome.image is None:
-        return
-    becomes_baseline = outcome.status == "NEW" and run.on_default_branch
-    if not becomes_baseline and outcome.carried_from is None:
-        return
-    source = "NEW" if becomes_baseline else "CARRIED"
-    baselines.add(session, run, snapshot, source)
-    snapshot.review = "APPROVED"
-    snapshot.reviewed_at = now()
-    if outcome.carried_from:
-        snapshot.review_reason = f"approved before on {outcome.carried_from}"
-        audit.record(
-            run.organization_id,
-            SYSTEM,
-            "BASELINE_CARRY",
-            ("snapshot", snapshot.id, f"{snapshot.test} · {snapshot.viewport}"),
-            branch=run.branch,
-            approvedOn=outcome.carried_from,
-            runId=run.id,
-        )
-
-
 def reconsider(session: Session, run_id: str) -> None:
-    """Judges a run that is over once more, after a review: its last change approved, it is PASSED."""
+    """Judges a run that is over once more, after a review: its last change approved, it is PASSED.
+
+    It is FAILED again where an approval is taken back, or a new page is rejected.
+    """
     run = _held(session, run_id)
     if run.status in ("FAILED", "PASSED"):
         run.status = _verdict(session, run)
@@ -196,14 +180,17 @@ def reconsider(session: Session, run_id: str) -> None:
 def _verdict(session: Session, run: Run) -> str:
     if run.error:
         return "ERROR"
-    return "FAILED" if _open_changes(session, run) else "PASSED"
+    return "FAILED" if any(_not_right(session, run)) else "PASSED"
 
 
 def _sentence(session: Session, run: Run) -> str:
     if run.error:
         return f"{run.error} of {run.total} snapshots could not be judged."
-    if changes := _open_changes(session, run):
-        return f"{changes} of {run.total} snapshots changed."
+    changes, rejected = _not_right(session, run)
+    if changes:
+        return f"{changes} of {run.total} snapshots changed{f', {rejected} rejected' if rejected else ''}."
+    if rejected:
+        return f"{rejected} of {run.total} snapshots rejected."
     if run.changed:
         return f"All {run.changed} changes of {run.total} snapshots are approved."
     if run.new:
@@ -211,15 +198,19 @@ def _sentence(session: Session, run: Run) -> str:
     return f"All {run.total} snapshots are unchanged."
 
 
-def _open_changes(session: Session, run: Run) -> int:
-    return (
-        session.scalar(
-            select(func.count())
-            .select_from(Snapshot)
-            .where(Snapshot.run_id == run.id, Snapshot.status == "CHANGED", Snapshot.review != "APPROVED")
+def _not_right(session: Session, run: Run) -> tuple[int, int]:
+    """How many snapshots changed and are not approved, and how many are rejected: new ones can be, too."""
+    rows = session.execute(
+        select(Snapshot.status, Snapshot.review, func.count())
+        .where(
+            Snapshot.run_id == run.id,
+            Snapshot.status.in_(automatic.REVIEWABLE),
+            Snapshot.review != "APPROVED",
         )
-        or 0
-    )
+        .group_by(Snapshot.status, Snapshot.review)
+    ).all()
+    changes = sum(count for status, _, count in rows if status == "CHANGED")
+    return changes, sum(count for _, review, count in rows if review == "REJECTED")
 
 
 def cancel(run: Run, actor: Actor) -> bool:
@@ -284,13 +275,6 @@ def _cancelling(which: ColumnElement[bool], message: str) -> Update:
         .where(which, Run.status.in_(UNFINISHED))
         .values(status="CANCELLED", finished_at=now(), message=message)
     )
-
-
-def execute(session: Session, statement: Update) -> int:
-    """Runs an UPDATE and returns how many rows it changed."""
-    result = session.execute(statement, execution_options={"synchronize_session": False})
-    assert isinstance(result, CursorResult)
-    return result.rowcount
 
 
 def seconds_left(run: Any) -> int | None:

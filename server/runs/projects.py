@@ -25,8 +25,15 @@ def find(organization_id: str, name: str) -> Project:
         )
     )
     if project is None:
-        raise NotFound("project-not-found", f"There is no project {name!r}.")
+        raise no_project(name)
     return project
+
+
+def no_project(name: str) -> NotFound:
+    """That there is no such project, or none that whoever asks may know of: the words are the same."""
+    return NotFound(
+        "project-not-found", f"There is no project {name!r} here. Use the ID or slug of one that is listed."
+    )
 
 
 def read_suite(text: str) -> Suite:
@@ -66,7 +73,12 @@ def create(
                 f"A project with the slug {slug!r} exists already; choose another name or slug.",
             )
         project = Project(
-            organization_id=organization_id, name=name, slug=slug, default_branch=default_branch, suite=suite
+            organization_id=organization_id,
+            name=name,
+            slug=slug,
+            default_branch=default_branch,
+            suite=suite,
+            suite_changed_at=now() if suite else None,
         )
         session.add(project)
         session.flush()
@@ -75,7 +87,7 @@ def create(
 
 
 def change(project: Project, actor: Actor, **values: Any) -> Project:
-    """Changes `name`, `default_branch`, `suite` or the days of retention; the audit log keeps what was before and after.
+    """Changes `name`, `default_branch`, `suite`, `auto_approve` or the days of retention; the audit log keeps both states.
 
     Raises `Invalid` for a suite that cannot be used; then nothing is stored.
     """
@@ -89,6 +101,8 @@ def change(project: Project, actor: Actor, **values: Any) -> Project:
             setattr(project, name, value)
         if changed:
             project.updated_at = now()
+            if "suite" in changed:
+                project.suite_changed_at = project.updated_at
             action = "SUITE_UPDATE" if set(changed) == {"suite"} else "PROJECT_UPDATE"
             audit.record(
                 project.organization_id,

@@ -1,5 +1,6 @@
 """Retention: images and runs that are past their days are removed, and with them files that nothing names.
 
+Before that, baselines of branches that are no longer used end (`baselines.stale`), so that their images can go.
 What is kept is in `kept`. Everything goes in small transactions, so that nobody waits: workers, people and
 heartbeats come in between.
 
@@ -16,14 +17,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import ColumnElement, delete, func, inspect, or_, select, tuple_, update
 
 from server.access import audit
 from server.access.audit import SYSTEM, Actor
 from server.config import Settings
-from server.database import Base, add_if_new, clock_s, db, end_reading, now, writing
+from server.database import Base, add_if_new, clock_s, db, end_reading, execute, now, writing
 from server.images import ImageStore, StoredFile
 from server.models import (
     Baseline,
@@ -37,10 +38,10 @@ from server.models import (
     Project,
     Run,
     Snapshot,
+    SuiteVersion,
 )
-from server.runs import claims
+from server.runs import baselines, claims
 from server.runs.kept import UNREVIEWED_CHANGE, Kept
-from server.runs.lifecycle import execute
 from server.runs.trigger import IDEMPOTENCY_LASTS
 
 log = logging.getLogger("retestr.retention")
@@ -49,6 +50,7 @@ T = TypeVar("T")
 EVERY_S = 86_400.0
 ROWS_AT_ONCE = 500
 FILES_AT_ONCE = 100
+BRANCHES_TOLD = 50
 IMAGES_READ_AT_ONCE = 1000
 INVITATIONS_LAST_ON = timedelta(days=30)
 """People who open an old link are told that it is over for so long."""
@@ -64,12 +66,13 @@ class Report:
     freed_bytes: int = 0
     expired: int = 0  # rows: old sessions, links, idempotency keys, rate limits
     strangers: int = 0  # files in the store that are none of ours; they stay
+    baselines: int = 0  # ended, because their branch is no longer used
 
     def as_json(self) -> dict[str, int]:
         """The counts as JSON members."""
         return {
             "images": self.images, "orphans": self.orphans, "runs": self.runs, "expired": self.expired,
-            "freedBytes": self.freed_bytes, "strangers": self.strangers,
+            "freedBytes": self.freed_bytes, "strangers": self.strangers, "baselines": self.baselines,
         }  # fmt: skip
 
 
@@ -80,8 +83,8 @@ def daily(store: ImageStore, settings: Settings) -> Report | None:
             return None
     report = collect(store, settings)
     log.info(
-        "retention removed %s images, %s runs and %s orphaned files: %s bytes",
-        report.images, report.runs, report.orphans, report.freed_bytes,
+        "retention removed %s images, %s runs and %s orphaned files: %s bytes; %s baselines expired",
+        report.images, report.runs, report.orphans, report.freed_bytes, report.baselines,
     )  # fmt: skip
     return report
 
@@ -90,11 +93,13 @@ def collect(store: ImageStore, settings: Settings, actor: Actor = SYSTEM, *, dry
     """Removes what is past its days and tells what that was; a dry run only tells."""
     kept, report = Kept(settings, now()), Report()
     report.expired = _expired(kept, dry_run)
+    report.baselines = _end_stale_baselines(actor, dry_run)
     if dry_run:
         report.runs = _count(Run, kept.run_over(), ~_baselines_of(Run, kept.baseline_stays()))
     else:
         _forget_images(kept)
         report.runs = _remove_runs(kept, actor)
+        _delete(SuiteVersion, SuiteVersion.used_at < kept.grace_ends, ~_runs_from(SuiteVersion))
     _collect_orphans(store, kept, report, dry_run)
     _collect_images(store, kept, report, dry_run)
     return report
@@ -112,6 +117,30 @@ def reserve(image: Image) -> None:
 
 
 # ------------------------------------------------------------------------------------------- rows
+
+
+def _end_stale_baselines(actor: Actor, dry_run: bool) -> int:
+    """Ends the baselines of branches that are no longer used; returns how many. Rows and images go in their time."""
+    count = 0
+    for project in db.session.scalars(select(Project)).all():
+        stale = baselines.stale(project)
+        count += len(stale)
+        for batch in [] if dry_run else _batches(stale, ROWS_AT_ONCE):
+            with writing() as session:
+                these = Baseline.id.in_([baseline_id for baseline_id, _ in batch])
+                execute(session, update(Baseline).where(these).values(ended_at=now(), ended_why="EXPIRED"))
+        if stale and not dry_run:
+            branches = sorted({branch for _, branch in stale})
+            with writing():
+                audit.record(
+                    project.organization_id,
+                    actor,
+                    "BASELINES_EXPIRE",
+                    ("project", project.id, project.slug),
+                    ended=len(stale),
+                    branches=branches[:BRANCHES_TOLD],
+                )
+    return count
 
 
 def _forget_images(kept: Kept) -> None:
@@ -156,6 +185,11 @@ def _baselines_of(run: type[Run], *which: ColumnElement[bool]) -> ColumnElement[
     return select(Baseline.id).where(Baseline.run_id == run.id, *which).exists()
 
 
+def _runs_from(suite: type[SuiteVersion]) -> ColumnElement[bool]:
+    same = Run.project_id == suite.project_id, Run.suite_sha256 == suite.sha256
+    return select(Run.id).where(*same).exists()
+
+
 def _expired(kept: Kept, dry_run: bool) -> int:
     """Removes rows that nobody asks for any more and that would only grow; returns how many."""
     at = now()
@@ -179,9 +213,8 @@ def _delete(table: type[Base], *which: ColumnElement[bool]) -> int:
     names, removed = db.session.execute(select(*key).where(*which)).all(), 0
     for batch in _batches(names, ROWS_AT_ONCE):
         with writing() as session:
-            these = delete(table).where(tuple_(*key).in_([tuple(name) for name in batch]), *which)
-            result: Any = session.execute(these, execution_options={"synchronize_session": False})
-            removed += result.rowcount
+            these = tuple_(*key).in_([tuple(name) for name in batch])
+            removed += execute(session, delete(table).where(these, *which))
     return removed
 
 
@@ -225,9 +258,7 @@ def _remove(store: ImageStore, kept: Kept, names: Sequence[str]) -> dict[str, in
         unused = _unused(kept, names, lock=True)
         these = Image.sha256.in_(list(unused))
         execute(session, update(Image).where(these, _named()).values(removed_at=now()))
-        session.execute(
-            delete(Image).where(these, ~_named()), execution_options={"synchronize_session": False}
-        )
+        execute(session, delete(Image).where(these, ~_named()))
         store.delete(list(unused))
     return unused
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -102,16 +102,13 @@ def names_used(shots: Iterable[Shot]) -> set[str]:
     return {name for shot in shots for text in texts_of(shot.page) for name in names_in(text)}
 
 
-def opened(project_id: str, names: Iterable[str], settings: Settings) -> Secrets:
+def opened(project_id: str, names: Collection[str], settings: Settings) -> Secrets:
     """These of a project's secrets with their values, for the worker that is about to capture; unknown ones left out.
 
     Raises CaptureError where one cannot be opened, because the settings' secret key is another by now.
     """
-    wanted = set(names)
-    if not wanted:
-        return Secrets()
     rows = db.session.scalars(
-        select(ProjectSecret).where(ProjectSecret.project_id == project_id, ProjectSecret.name.in_(wanted))
+        select(ProjectSecret).where(ProjectSecret.project_id == project_id, ProjectSecret.name.in_(names))
     )
     found = {row.name: Secret(row.name, _open(row, settings), frozenset(row.origins)) for row in rows}
     return Secrets(found)

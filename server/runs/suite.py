@@ -76,10 +76,6 @@ class Test(Shared):
     )
     wait_for: Waits | None = Field(None, description="As the suite's waitFor, and instead of it.")
     ignore: Ignoreds = Field((), description="As the suite's ignore, and besides it.", examples=[[".clock"]])
-    threshold: values.Ratio | None = Field(None, description="As the suite's threshold, for this test.")
-    max_diff_ratio: values.Ratio | None = Field(
-        None, description="As the suite's maxDiffRatio, for this test."
-    )
     retries: values.Retries | None = Field(None, description="As the suite's retries, for this test.")
     status: values.Status | None = Field(
         None,
@@ -88,6 +84,11 @@ class Test(Shared):
     )
     steps: tuple[SuiteStep, ...] = Field(
         (), max_length=100, description="What is done on the page, in order, before its picture is taken."
+    )
+    was: values.OldNames = Field(
+        (),
+        description="What the test was called before: its history under these names counts on.",
+        examples=["Start page"],
     )
 
 
@@ -107,12 +108,6 @@ class Suite(Shared):
         min_length=1,
         max_length=MAX_VIEWPORTS,
         description="The windows that every page is seen through.",
-    )
-    threshold: values.Ratio = Field(
-        0.1, description="How different a pixel's colour may be: 0 (equal) to 1 (any)."
-    )
-    max_diff_ratio: values.Ratio = Field(
-        0.0, description="Which part of the pixels may differ: 0 (none) to 1 (all)."
     )
     retries: values.Retries = Field(
         1,
@@ -154,8 +149,8 @@ class Suite(Shared):
         A pattern that names no test adds nothing. Raises SuiteError where a page has no address because
         there is no base URL.
         """
-        chosen = _chosen([test.name for test in self.tests], patterns)
-        return [shot for test in self.tests if test.name in chosen for shot in self._shots_of(test)]
+        names = chosen([test.name for test in self.tests], patterns)
+        return [shot for test in self.tests if test.name in names for shot in self._shots_of(test)]
 
     def viewports_of(self, test: Test) -> list[Viewport]:
         """The viewports that a test is for: those of the suite, or those it names or defines."""
@@ -194,10 +189,8 @@ class Suite(Shared):
                 css=shared.css or "",
                 visitor=shared.visitor(viewport, login_url),
             )
-            threshold = self.threshold if test.threshold is None else test.threshold
-            ratio = self.max_diff_ratio if test.max_diff_ratio is None else test.max_diff_ratio
             retries = self.retries if test.retries is None else test.retries
-            yield Shot(test.name, viewport, page, threshold, ratio, retries)
+            yield Shot(test.name, viewport, page, retries=retries, was=test.was, **shared.tolerance())
 
     def _url(self, path: str, test: Test) -> str:
         if not path.startswith("/"):
@@ -210,14 +203,21 @@ class Suite(Shared):
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture to take, how far it may be from its baseline, and how often it is taken again where it is not."""
+    """One picture to take, how far it may be from its baseline, and how often it is taken again where it is not.
+
+    `threshold` to `align` are those of `vision.compare.Options`.
+    """
 
     test: str
     viewport: Viewport
     page: Page
-    threshold: float
-    max_diff_ratio: float
+    threshold: float = 0.1
+    max_diff_ratio: float = 0.0
+    max_diff_pixels: int = 0
+    antialiasing: bool = False
+    align: bool = True
     retries: int = 1
+    was: tuple[str, ...] = ()  # earlier names of the test
 
     def to_json(self) -> str:
         """The shot as JSON text, for a database row."""
@@ -277,7 +277,8 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": _Schema.schema_dialect, **schema, "title": "retestr suite"}
 
 
-def _chosen(names: Sequence[str], patterns: Sequence[str]) -> set[str]:
+def chosen(names: Sequence[str], patterns: Sequence[str]) -> set[str]:
+    """The names that one of the patterns names: exactly, or as a shell pattern (`Shop*`); all without patterns."""
     if not patterns:
         return set(names)
     exact = set(names) & set(patterns)
@@ -303,6 +304,7 @@ def _contradictions(data: object) -> Iterator[Wrong]:
     suite = data if isinstance(data, dict) else {}
     yield from _repeated(("viewports",), suite.get("viewports"))
     yield from _repeated(("tests",), suite.get("tests"))
+    yield from _taken_names(suite.get("tests"))
     yield from misplaced_secrets((), data)
     yield from wrong_names((), suite)
     viewports = suite.get("viewports", [_DESKTOP.name])
@@ -324,6 +326,20 @@ def _repeated(path: tuple[str | int, ...], entries: object) -> Iterator[Wrong]:
         if (name := _name(entry)) and first.setdefault(name, at) != at:
             place = (*path, at, "name") if isinstance(entry, dict) else (*path, at)
             yield Wrong(place, f'the name "{shorten(name)}" is taken by {path[-1]}[{first[name]}]')
+
+
+def _taken_names(tests: object) -> Iterator[Wrong]:
+    """Earlier names (`was`) that a test of the suite has, or another test had."""
+    tests = tests if isinstance(tests, list) else []
+    owners = {name: f"tests[{at}]" for at, test in enumerate(tests) if (name := _name(test))}
+    for at, test in enumerate(tests):
+        was = test.get("was") if isinstance(test, dict) else None
+        for name in dict.fromkeys(map(_name, values.one_or_list(was or []))):
+            if name and owners.setdefault(name, f"was of tests[{at}]") != f"was of tests[{at}]":
+                message = (
+                    f'the name "{shorten(name)}" is taken by {owners[name]}; a history belongs to one test'
+                )
+                yield Wrong(("tests", at, "was"), message)
 
 
 def _name(entry: object) -> str:

@@ -1,5 +1,6 @@
 """The smaller parts of a suite: viewports, what is ignored, what is waited for, and the steps of a test."""
 
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
@@ -81,23 +82,26 @@ def kind_of(value: object) -> str:
     return "<mapping>" if isinstance(value, dict | BaseModel) else "<scalar>"
 
 
-def _ignored_kind(value: object) -> str:
-    if isinstance(value, IgnoredElements) or (isinstance(value, dict) and "selector" in value):
-        return "<elements>"
-    return kind_of(value)
+def elements_or_box(value: object) -> str:
+    """As `kind_of`, where a mapping with a selector is for elements and another is a box."""
+    return "<elements>" if "selector" in _keys(value) else kind_of(value)
 
 
 def _action(value: object) -> str | None:
-    keys = value if isinstance(value, dict) else getattr(type(value), "model_fields", {})
-    named = [action for action in ACTIONS if action in keys]
+    named = [action for action in ACTIONS if action in _keys(value)]
     return f"<{named[0]}>" if named else None
+
+
+def _keys(value: object) -> Collection[str]:
+    """The keys of a mapping, or of the part that was made of one."""
+    return value if isinstance(value, dict) else getattr(type(value), "model_fields", ())
 
 
 Ignored = Annotated[
     Annotated[values.Selector, Tag("<scalar>")]
     | Annotated[IgnoredElements, Tag("<elements>")]
     | Annotated[IgnoredBox, Tag("<mapping>")],
-    Discriminator(_ignored_kind),
+    Discriminator(elements_or_box),
 ]
 Key = Annotated[
     Annotated[values.KeyName, Tag("<scalar>")] | Annotated[PressedKey, Tag("<mapping>")],

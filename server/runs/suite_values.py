@@ -20,11 +20,12 @@ from server.runs.suite_yaml import Plain, shorten
 
 MAX_WAIT_MS = 30_000
 MAX_RETRIES = 5
+MAX_PIXELS = 1_000_000_000
 
 _INTEGER = re.compile(r"[-+]?[0-9]{1,18}")
 _NUMBER = re.compile(r"[-+]?([0-9]{1,18}(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
-_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110, section 5.6.2
+HTTP_NAME = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"  # RFC 9110, section 5.6.2
 _LOCALE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 _DOMAIN = r"^\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
 _HOST_PATTERN = r"^[A-Za-z0-9_.*-]+$"
@@ -248,9 +249,15 @@ Offset = Annotated[int, Field(ge=0, le=1_000_000), BeforeValidator(_EDGE)]
 Length = Annotated[
     int, Field(ge=1, le=1_000_000), BeforeValidator(_number(1, 1_000_000, whole=True, unit="of CSS pixels "))
 ]
+Pixels = Annotated[int, Field(ge=0, le=MAX_PIXELS), BeforeValidator(_number(0, MAX_PIXELS, whole=True))]
 Retries = Annotated[int, Field(ge=0, le=MAX_RETRIES), BeforeValidator(_number(0, MAX_RETRIES, whole=True))]
 Status = Annotated[int, Field(ge=100, le=599), BeforeValidator(_number(100, 599, whole=True))]
 TestName = Annotated[str, Field(min_length=1, max_length=200), BeforeValidator(_text("text", 200))]
+OldNames = Annotated[
+    tuple[TestName, ...],
+    Field(max_length=20),
+    BeforeValidator(one_or_list, json_schema_input_type=TestName | tuple[TestName, ...]),
+]
 ViewportName = Annotated[str, Field(min_length=1, max_length=100), BeforeValidator(_text("text", 100))]
 KeyName = Annotated[
     str, Field(min_length=1, max_length=50), BeforeValidator(_text("a key such as Enter or Control+A", 50))
@@ -291,7 +298,9 @@ StorageValue = Annotated[
 ]
 Credential = Annotated[str, Field(min_length=1, max_length=500), BeforeValidator(_text("text", 500))]
 CookieName = Annotated[
-    str, Field(pattern=_NAME), BeforeValidator(_like(_NAME, 200, "a cookie's name, without spaces and = ; ,"))
+    str,
+    Field(pattern=HTTP_NAME),
+    BeforeValidator(_like(HTTP_NAME, 200, "a cookie's name, without spaces and = ; ,")),
 ]
 CookieValue = Annotated[
     str,

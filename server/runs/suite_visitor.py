@@ -1,4 +1,4 @@
-"""The keys that a suite and its tests share: who visits a page, and what of it is covered or left as it is."""
+"""The keys that a suite and its tests share: who visits a page, what of it is covered, how far it may differ."""
 
 import re
 from collections.abc import Iterator
@@ -8,19 +8,20 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from server.runs import devices
 from server.runs import suite_values as values
-from server.runs.suite_parts import Part, SuiteStep, Viewport, Waits, kind_of
+from server.runs.suite_parts import Part, SuiteStep, Viewport, Waits, elements_or_box, kind_of
 from server.runs.suite_problems import Path, Wrong
 from server.runs.suite_yaml import shorten
 from server.vision import page as vision
 from server.vision.page import MASK_COLOUR, Stabilizer
 from server.vision.secrets import PLACEHOLDER
 
-NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # a token of RFC 9110, section 5.6.2
+LONGEST_NAME = 100
 NOT_OURS = {
     "host", "cookie", "content-length", "content-type", "connection", "transfer-encoding", "upgrade", "te", "trailer",
     "origin", "referer", "expect", "keep-alive",
 }  # fmt: skip
 SECRET_PLACES = {"headers", "cookies", "basicAuth", "localStorage", "fill"}
+TOLERANCE = {"threshold", "max_diff_ratio", "max_diff_pixels", "antialiasing", "align"}
 ANY_PLACEHOLDER = re.compile(r"\$\{\{.*?(\}\}|$)", re.DOTALL)
 
 
@@ -91,17 +92,11 @@ class Stabilize(Part):
     hover: values.Flag | None = Field(None, description="Nothing reacts to a mouse that no step moved.")
 
 
-def _masked_kind(value: object) -> str:
-    if isinstance(value, MaskedElements) or (isinstance(value, dict) and "selector" in value):
-        return "<elements>"
-    return kind_of(value)
-
-
 Masked = Annotated[
     Annotated[values.Selector, Tag("<scalar>")]
     | Annotated[MaskedElements, Tag("<elements>")]
     | Annotated[MaskedBox, Tag("<mapping>")],
-    Discriminator(_masked_kind),
+    Discriminator(elements_or_box),
 ]
 Maskeds = Annotated[
     tuple[Masked, ...],
@@ -128,6 +123,23 @@ LoginOrNone = Annotated[
 class Shared(Part):
     """The keys that a suite and its tests share."""
 
+    threshold: values.Ratio | None = Field(
+        None,
+        description="How different a pixel's colour may be: 0 (equal) to 1 (any); 0.1 where nothing is said.",
+    )
+    max_diff_ratio: values.Ratio | None = Field(
+        None, description="Which part of the pixels may differ: 0 (none) to 1 (all).", examples=[0.001]
+    )
+    max_diff_pixels: values.Pixels | None = Field(
+        None, description="How many pixels may differ.", examples=[20]
+    )
+    antialiasing: values.Flag | None = Field(
+        None, description="Whether pixels count that differ only in how an edge is smoothed."
+    )
+    align: values.Flag | None = Field(
+        None,
+        description="Whether rows that were inserted or removed are found; false: rows are compared by height.",
+    )
     mask: Maskeds = Field(
         (),
         description="What is painted over in the picture: elements by CSS selector, or boxes. A test's come on top.",
@@ -239,6 +251,10 @@ class Shared(Part):
                 masks.append(vision.Mask(part.color, box=vision.Box(part.x, part.y, part.width, part.height)))
         return tuple(dict.fromkeys(masks))
 
+    def tolerance(self) -> dict[str, Any]:
+        """How far the picture may be from its baseline, as far as it is said."""
+        return self.model_dump(include=TOLERANCE, exclude_none=True)
+
     def stabilizers(self) -> frozenset[Stabilizer]:
         """The steps against flakiness that are not switched off."""
         off = {
@@ -251,7 +267,7 @@ def wrong_names(path: Path, keys: object) -> Iterator[Wrong]:
     """Headers that cannot be set and names that none can have. Takes any data."""
     headers = keys.get("headers") if isinstance(keys, dict) else None
     for name in headers if isinstance(headers, dict) else ():
-        if not NAME.fullmatch(name):
+        if len(name) > LONGEST_NAME or not re.fullmatch(values.HTTP_NAME, name):
             message = f'a header\'s name has letters, digits and "-" only, got "{shorten(name)}"'
             yield Wrong((*path, "headers", name), message)
         elif name.lower() in NOT_OURS or name.lower().startswith(("sec-", "proxy-")):

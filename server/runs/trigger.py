@@ -21,7 +21,7 @@ from server.access.limits import TooMany
 from server.database import now, writing
 from server.models import Chunk, Idempotency, Project, Run, Snapshot, new_id
 from server.problems import Conflict, Invalid
-from server.runs import dispatch, secrets
+from server.runs import dispatch, secrets, suites
 from server.runs.lifecycle import UNFINISHED
 from server.runs.projects import read_suite
 from server.runs.suite import Shot, SuiteError
@@ -105,6 +105,8 @@ def _make(
             actor=asked.actor,
             on_default_branch=asked.branch == project.default_branch,
             triggered_by=actor.name,
+            suite_sha256=suites.keep(session, project, asked.suite or project.suite),
+            suite_sent=bool(asked.suite),
             total=len(shots),
         )
         session.add(run)
@@ -217,6 +219,7 @@ def _add_snapshots(session: Session, run: Run, shots: Sequence[Shot]) -> None:
                     "position": position,
                     "test": shot.test,
                     "viewport": shot.viewport.name,
+                    "was": list(shot.was) or None,
                     "page_url": shot.page.url,
                     "shot": shot.to_json(),
                 }

@@ -19,13 +19,15 @@ from typing import ParamSpec, TypeVar
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from server import logs
 from server.config import Settings
 from server.database import writing
 from server.images import ImageMissing, open_store
-from server.runs import claims, judge, lifecycle, retention, secrets
+from server.runs import claims, judge, lifecycle, retention, secrets, workers
 from server.runs.claims import Claim
 from server.runs.judge import Job
 from server.runs.lifecycle import Outcome
+from server.runs.workers import Done
 from server.vision import processes
 from server.vision.capture import Browser, Session
 from server.vision.compare import ImageError
@@ -47,7 +49,7 @@ RETRY_PAUSE_S = 1.0
 """Before the second attempt at a page; before each further one it is twice as long."""
 DRAIN_S = 20.0
 GIVE_BACK_S = 5.0
-MOST_PAGES = 2000
+MOST_PAGES = 500
 MOST_KEPT_BYTES = 1024**3
 """After so many pages, or when it has kept so much memory beside its pages, the browser is started anew."""
 INTERNAL = "retestr itself failed on this page; the worker's log tells why. Please report it."
@@ -71,6 +73,7 @@ class Worker:
         self._none_open = asyncio.Event()
         self._none_open.set()
         self._pages = 0  # that this browser has captured
+        self._done = Done()
         self._working: dict[str, tuple[Claim, asyncio.Task[None]]] = {}
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -96,6 +99,8 @@ class Worker:
             housekeeping.cancel()
             beating.set()
             await self._close_browser()
+            with contextlib.suppress(SQLAlchemyError):
+                await self._db(workers.leave, self._owner)
 
     async def work_once(self) -> bool:
         """Claims one chunk and works it; returns False where there was nothing to do."""
@@ -174,16 +179,20 @@ class Worker:
 
     def _heartbeat(self, stopped: threading.Event) -> None:
         """Renews the leases from a thread of its own, so that a slow page cannot stop it."""
-        while not stopped.wait(claims.HEARTBEAT_S):
+        while True:
             try:
                 with self._app.app_context():
                     claims.renew(self._owner, list(self._working))
+                    workers.beat(self._owner, self._done)
             except Exception:
                 log.exception("a heartbeat failed; trying again")
+            if stopped.wait(claims.HEARTBEAT_S):
+                return
 
     # ------------------------------------------------------------------------------------ one chunk
 
     async def _work(self, claim: Claim) -> None:
+        logs.run_id.set(claim.run_id)
         todo = await self._db(judge.jobs, claim.snapshot_ids)
         if claim.alone:
             for job in todo:
@@ -257,13 +266,21 @@ class Worker:
         try:
             page = replace(job.shot.page, timeout_s=self._settings.page_timeout_s)
             self._pages += 1
+            self._done.pages_open += 1
             image = await session.capture(page, job.known | {seen} if seen else job.known)
         except CaptureError as error:
+            self._done.errors += 1
             return None if error.kind == "crash" else _failed(error)
         except Exception:
             what = session.secrets.masked(traceback.format_exc())
             log.error("capturing %s failed\n%s", job.shot.page.url, what)
+            self._done.errors += 1
             return Outcome("ERROR", error_kind="internal", error_message=INTERNAL)
+        finally:
+            self._done.pages_open -= 1
+        self._done.captures += 1
+        self._done.known_at_once += image.sha256 in job.known
+        self._done.comparisons += bool(job.known) and image.sha256 not in job.known
         if before and image.sha256 == seen:
             return replace(before, again=False)  # it does look like that
         identity = {name: str(value) for name, value in asdict(browser.identity).items()}
@@ -315,8 +332,8 @@ class Worker:
         if self._browser is not None and not self._browser.alive:
             await self._close_browser()
         if self._browser is None:
-            browser = self._open_browser()
             try:
+                browser = self._open_browser()
                 await browser.__aenter__()
             except CaptureError:
                 raise
@@ -328,6 +345,7 @@ class Worker:
                     "tells more, and `retestr doctor` what to do.",
                 ) from error
             self._browser, self._pages = browser, 0
+            self._done.browser_starts += 1
         return self._browser
 
     async def _close_browser(self) -> None:

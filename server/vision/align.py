@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-import numpy as np
 import xxhash
 
 from server.vision.png import Pixels
@@ -39,13 +38,18 @@ class Shift:
     rows: int
 
 
-def align(before: Pixels, after: Pixels) -> list[Stretch]:
-    """Divide two images of one width into stretches of rows, from top to bottom, covering both."""
-    old = [xxhash.xxh3_64_intdigest(row.data) for row in np.ascontiguousarray(before)]
-    new = [xxhash.xxh3_64_intdigest(row.data) for row in np.ascontiguousarray(after)]
+def align(before: Pixels, after: Pixels, top: int = 0, bottom: int = 0) -> list[Stretch]:
+    """Divide two images of one width into stretches of rows, from top to bottom, covering both.
+
+    The first `top` and the last `bottom` rows are known to be equal.
+    """
+    end_old, end_new = len(before) - bottom, len(after) - bottom
+    old = list(map(xxhash.xxh3_64_intdigest, before[top:end_old]))
+    new = list(map(xxhash.xxh3_64_intdigest, after[top:end_new]))
+    between = [(i + top, j + top, count) for i, j, count in _matches(old, new)]
     stretches: list[Stretch] = []
     i = j = 0
-    for start_old, start_new, count in [*_matches(old, new), (len(old), len(new), 0)]:
+    for start_old, start_new, count in [(0, 0, top), *between, (end_old, end_new, bottom)]:
         if (start_old, start_new) != (i, j):
             stretches.append(Stretch(False, i, start_old - i, j, start_new - j))
         if count:

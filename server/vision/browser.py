@@ -61,9 +61,11 @@ RENDERING_FLAGS = (
     "--disable-partial-raster",
     "--disable-skia-runtime-opts",
     # One switch holds all of Blink's settings and the last one wins: Playwright's own four (a mouse
-    # that can hover), then ours (animated images stand still on their first frame).
+    # that can hover), then ours: animated images stand still on their first frame, and what lies outside the
+    # window is painted, too. Else a picture larger than the window needs `captureBeyondViewport`, for which the
+    # browser lays the page out anew in a window of 1x1 px, and with other fonts.
     "--blink-settings=primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,"
-    "availablePointerTypes=4,imageAnimationPolicy=2",
+    "availablePointerTypes=4,imageAnimationPolicy=2,mainFrameClipsContent=false",
 )
 NETWORK_FLAGS = (
     # The browser's own traffic goes to a dead port; each context brings the guard as its proxy.
@@ -76,6 +78,13 @@ NETWORK_FLAGS = (
     "--disable-quic",
 )
 FLAGS = RENDERING_FLAGS + NETWORK_FLAGS
+# Playwright's driver is a Node.js process through which every picture passes: by default it lets 16 MiB of young
+# objects pile up before it looks which of them are rubbish, and keeps 60 MiB more than it needs.
+DRIVER_OPTIONS = "--max-semi-space-size=1"
+SANDBOX_HINT = (
+    "where a container or the kernel forbids Chromium's sandbox, see docs/self-hosting.md, Chromium's sandbox, "
+    "or set RETESTR_CAPTURE_SANDBOX=preferred"
+)
 
 
 def find_browser(explicit: str | None = None) -> Path | None:

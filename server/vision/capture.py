@@ -1,37 +1,40 @@
-"""The browser and its sessions: who may visit pages, in which context, how many at once.
+"""The browser and its sessions: who may visit pages, in which room, how many at once.
 
-What happens during one visit is `visit.py`'s; which browser and flags, `browser.py`'s; what it may
-reach, `guard.py`'s.
+A room is a context with its guard and tab (`rooms.py`); what happens during one visit is `visit.py`'s;
+which browser and flags, `browser.py`'s.
 """
 
 import asyncio
 import contextlib
+import logging
+import os
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import BrowserContext, Playwright, async_playwright
 from playwright.async_api import Error as BrowserError
-from playwright.async_api import Page as Tab
+from playwright.async_api import Playwright, async_playwright
 
-from server.vision import browser, processes, reasons, visitor
-from server.vision.guard import AddressPolicy, Guard
+from server.vision import browser, processes, reasons
+from server.vision.documents import is_crash
+from server.vision.guard import AddressPolicy
 from server.vision.logins import Logins
 from server.vision.origins import origin_of
 from server.vision.page import STABILIZERS, CaptureError, Image, Page, Visitor
+from server.vision.rooms import CLOSE_S, Room
 from server.vision.secrets import Secrets
 from server.vision.upstream import Upstream
-from server.vision.visit import CRASHED, Visit, init_script
+from server.vision.visit import Visit
 from server.vision.visitor import State
 
-CLOSE_S = 5.0
+log = logging.getLogger("retestr.browser")
 LAUNCH_S = 30.0
 LOGIN_WINDOW = (1280, 800)
-_Kind = tuple[int, int, float, Visitor]
+_Kind = tuple[float, Visitor]  # scale, and who the page takes us for
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,21 +49,17 @@ class Identity:
 
 
 @dataclass(slots=True)
-class _Room:
-    """A browser context, the guard that is its only way out, and what its last visit left behind."""
-
-    context: BrowserContext
-    guard: Guard
-    closing: contextlib.AsyncExitStack
-    origins: set[str] = field(default_factory=set)
-
-
-@dataclass(slots=True)
 class _Stay:
     """Where a page is visited, and its visit, as far as they have come about."""
 
-    room: _Room | None = None
+    deadline: asyncio.Timeout
+    room: Room | None = None
     visit: Visit | None = None
+
+    def end_now(self) -> None:
+        """Let its time run out, unless it is over."""
+        with contextlib.suppress(RuntimeError):
+            self.deadline.reschedule(0)
 
 
 class Browser:
@@ -68,6 +67,8 @@ class Browser:
 
     At most `pages_at_once` pages are visited at the same time, over all sessions; twice the number of
     cores is the best of what was measured. Raises CaptureError `browser-missing` when it does not start.
+    Where the machine forbids Chromium's sandbox, it starts without one only if `insist_on_sandbox` is False;
+    `sandboxed` tells whether it has one.
     """
 
     def __init__(
@@ -77,8 +78,11 @@ class Browser:
         policy: AddressPolicy | None = None,
         upstream: Upstream | None = None,
         pages_at_once: int = 4,
+        insist_on_sandbox: bool = True,
     ) -> None:
         self.executable = Path(executable)
+        self.sandboxed = not browser.needs_no_sandbox()
+        self._insists = insist_on_sandbox
         self.policy = policy or AddressPolicy()
         self.upstream = upstream
         self._logins = Logins()
@@ -123,29 +127,43 @@ class Browser:
             raise CaptureError(
                 "browser-missing", f"there is no browser at {self.executable}; {browser.install_hint()}"
             )
+        os.environ.setdefault("NODE_OPTIONS", browser.DRIVER_OPTIONS)  # the driver inherits them
         self._playwright = await async_playwright().start()
         try:
-            self._chromium = await self._playwright.chromium.launch(
-                executable_path=self.executable,
-                args=list(browser.FLAGS),
-                chromium_sandbox=not browser.needs_no_sandbox(),
-                timeout=LAUNCH_S * 1000,
-                # Signals are for the process that uses us to judge.
-                handle_sigint=False,
-                handle_sigterm=False,
-                handle_sighup=False,
-            )
+            self._chromium = await self._launch(self._playwright)
         except BaseException as error:
             await self._playwright.stop()
             if not isinstance(error, BrowserError):
                 raise
             reason = reasons.first_line(error.message)
+            if self.sandboxed:
+                reason += f" ({browser.SANDBOX_HINT})"
             raise CaptureError(
                 "browser-missing", f"the browser {self.executable} does not start: {reason}"
             ) from error
         processes.make_way()
         self._watch = asyncio.create_task(processes.end_big_pages())
         return self
+
+    async def _launch(self, playwright: Playwright) -> Chromium:
+        if self.sandboxed and not self._insists:
+            with contextlib.suppress(BrowserError):
+                return await self._launch_as(playwright)
+            log.warning("the browser runs without its sandbox, which this machine forbids")
+            self.sandboxed = False
+        return await self._launch_as(playwright)
+
+    async def _launch_as(self, playwright: Playwright) -> Chromium:
+        return await playwright.chromium.launch(
+            executable_path=self.executable,
+            args=list(browser.FLAGS),
+            chromium_sandbox=self.sandboxed,
+            timeout=LAUNCH_S * 1000,
+            # Signals are for the process that uses us to judge.
+            handle_sigint=False,
+            handle_sigterm=False,
+            handle_sighup=False,
+        )
 
     async def __aexit__(self, *_: object) -> None:
         if self._watch is not None:
@@ -159,10 +177,12 @@ class Browser:
             await self._playwright.stop()
 
     async def _check_alive(self) -> None:
-        """After an error: a browser whose driver is gone still says that it is connected."""
+        """After an error: a browser whose driver is gone, or that can make no tab, still says that it is connected."""
         try:
             async with asyncio.timeout(CLOSE_S):
-                await (await self._running.new_context()).close()
+                context = await self._running.new_context()
+                await context.new_page()
+                await context.close()
         except (BrowserError, TimeoutError):
             self._broken = True
 
@@ -175,7 +195,7 @@ class Browser:
 class Session:
     """Visits pages for one run; made by `Browser.session()`.
 
-    Contexts are used again for pages of the same window, cleaned between two pages, and never leave
+    Rooms are used again for pages of the same kind, cleaned between two pages, and never leave
     the session: what one run's site has stored in a cache, no other run sees.
     """
 
@@ -183,7 +203,8 @@ class Session:
         self._owner = owner
         self._run = run or object()
         self.secrets = secrets
-        self._idle: defaultdict[_Kind, list[_Room]] = defaultdict(list)
+        self._idle: defaultdict[_Kind, list[Room]] = defaultdict(list)
+        self._leaving: list[asyncio.Task[None]] = []
 
     async def capture(self, page: Page, known: frozenset[str] = frozenset()) -> Image:
         """Visit a page and take its picture; raises CaptureError.
@@ -198,16 +219,17 @@ class Session:
             raise self._masked(error) from None
 
     async def _capture(self, page: Page, known: frozenset[str], state: State) -> Image:
-        key = (page.width, page.height, page.scale, page.visitor)
+        key = (page.scale, page.visitor)
         async with self._stay(page, "the browser made a tab") as stay:
             room = stay.room = self._idle[key].pop() if self._idle[key] else await self._open_room(page)
-            stay.visit = await self._prepare(room, await room.context.new_page(), page, state)
+            stay.visit = await room.visit(page, self.secrets, state, stay.end_now)
             image = await stay.visit.picture(known)
-            room.origins = stay.visit.traffic.origins
-            for tab in room.context.pages:  # a popup's popup, too
-                await tab.close()
-            stay.room = None  # for the next page
-        self._idle[key].append(room)
+            is_tidy = await room.tidy(stay.visit)
+            stay.room = None
+            if is_tidy:
+                self._idle[key].append(room)
+            else:  # nobody waits for what may take long
+                self._leaving.append(asyncio.create_task(room.close()))
         return image
 
     @contextlib.asynccontextmanager
@@ -218,15 +240,18 @@ class Session:
         The room is closed at the end, unless it has been taken out.
         """
         _check_address(page.url)
-        stay = _Stay()
         async with self._owner._places:
+            deadline = asyncio.timeout(page.timeout_s)  # waiting for a place counts for nothing
+            stay = _Stay(deadline)
             try:
-                async with asyncio.timeout(page.timeout_s):
+                async with deadline:
                     yield stay
             except TimeoutError:
                 visit = stay.visit
                 stage, pending = (visit.stage, visit.traffic.pending()) if visit else (at_first, [])
                 error = reasons.timeout_error(page.url, page.timeout_s, stage, pending)
+                if stay.room and stay.room.has_loaded_too_much:
+                    error = reasons.size_error(page.url, pending)
                 raise _with_evidence(error, visit, self.secrets) from None
             except BrowserError as error:
                 raise await self._crash(page, error) from error
@@ -234,7 +259,7 @@ class Session:
                 raise _with_evidence(error, stay.visit, self.secrets) from None
             finally:
                 if stay.room is not None:
-                    await _close_room(stay.room)
+                    await stay.room.close()
 
     async def _logged_in(self, page: Page) -> State:
         """What the log-in that a page asks for left in the browser, by the first page of the run that asked."""
@@ -260,9 +285,9 @@ class Session:
         try:
             async with self._stay(page, "opening it") as stay:
                 room = stay.room = await self._open_room(page)
-                stay.visit = await self._prepare(room, await room.context.new_page(), page, State())
+                stay.visit = await room.visit(page, self.secrets, State(), stay.end_now)
                 await stay.visit.log_in()
-                return await State.of(room.context)
+                return await room.state()
         except CaptureError as error:
             if error.kind == "timeout":
                 error.retry = False  # each page would wait as long again
@@ -277,70 +302,16 @@ class Session:
         """Close every context of this session."""
         rooms = [room for idle in self._idle.values() for room in idle]
         self._idle.clear()
-        await asyncio.gather(*map(_close_room, rooms))
+        await asyncio.gather(*(room.close() for room in rooms), *self._leaving)
 
-    async def _open_room(self, page: Page) -> _Room:
-        async with contextlib.AsyncExitStack() as stack:
-            ports = visitor.only_ports(page, self.secrets)
-            guard = await stack.enter_async_context(
-                Guard(
-                    self._owner.policy,
-                    block_hosts=page.visitor.block_hosts,
-                    only_ports=ports,
-                    upstream=self._owner.upstream,
-                )
-            )
-            context = await self._new_context(
-                page,
-                viewport={"width": page.width, "height": page.height},
-                device_scale_factor=page.scale,
-                proxy={"server": guard.url, "bypass": "<-loopback>"},
-                accept_downloads=False,
-                service_workers="block",
-                reduced_motion="reduce",
-                **visitor.context_options(page.visitor),
-            )
-            stack.push_async_callback(_close_context, context)
-            context.set_default_timeout(0)  # `Page.timeout_s` is the only time limit
-            return _Room(context, guard, stack.pop_all())
-        raise AssertionError  # for mypy: the stack swallows nothing
-
-    async def _new_context(self, page: Page, **options: Any) -> BrowserContext:
-        try:
-            return await self._owner._running.new_context(**options)
-        except BrowserError as error:
-            if "timezone" in error.message.lower() or "locale" in error.message.lower():
-                raise CaptureError("suite", f"{page.url}: {reasons.first_line(error.message)}") from None
-            raise
-
-    async def _prepare(self, room: _Room, tab: Tab, page: Page, state: State) -> Visit:
-        """Make a tab ready: nothing left of the visit before, nothing opened beside it."""
-        room.guard.failures.clear()
-        # A page that is gone makes every pending call fail, also those that a crash leaves hanging.
-        tab.on("crash", lambda _: _spawn(tab.close()))
-        tab.on("popup", lambda popup: _spawn(popup.close()))
-        devtools = await room.context.new_cdp_session(tab)
-        # Taking a picture knows the metrics of its own session only, not Playwright's. Without these it
-        # lays the page out in a window of 1x1 px first, and forgets the scale.
-        metrics = {
-            "width": page.width,
-            "height": page.height,
-            "deviceScaleFactor": page.scale,
-            "mobile": page.visitor.is_mobile,
-        }
-        await devtools.send("Emulation.setDeviceMetricsOverride", metrics)
-        await tab.add_init_script(init_script(page))
-        if room.origins:
-            await room.context.clear_cookies()
-            for origin in room.origins:
-                await devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
-        await visitor.introduce(room.context, devtools, page, self.secrets, state)
-        return Visit(tab, devtools, room.guard, page, self.secrets)
+    async def _open_room(self, page: Page) -> Room:
+        owner = self._owner
+        return await Room.open(owner._running, page, self.secrets, owner.policy, owner.upstream)
 
     async def _crash(self, page: Page, error: BrowserError) -> CaptureError:
         await self._owner._check_alive()
         who = "the page crashed" if self._owner.alive else "the browser ended"
-        if not any(sign in error.message for sign in CRASHED):
+        if not is_crash(error):
             who = f"the browser reported: {reasons.first_line(error.message)}"
         message = f"{page.url} could not be captured: {who}; it is worth another try"
         return CaptureError("crash", message, retry=True)
@@ -355,27 +326,3 @@ def _with_evidence(error: CaptureError, visit: Visit | None, secrets: Secrets) -
 def _check_address(url: str) -> None:
     if origin_of(url) is None or urlsplit(url).port == 0:
         raise CaptureError("suite", f"{url} is not an address of the web; only http and https are captured")
-
-
-async def _close_context(context: BrowserContext) -> None:
-    with contextlib.suppress(BrowserError, TimeoutError):
-        async with asyncio.timeout(CLOSE_S):
-            await context.close()
-
-
-async def _close_room(room: _Room) -> None:
-    """Close a context and its guard, even while the task that used it is being cancelled."""
-    await asyncio.shield(room.closing.aclose())
-
-
-_closing: set[asyncio.Task[None]] = set()
-
-
-def _spawn(closing: Any) -> None:
-    async def quietly() -> None:
-        with contextlib.suppress(BrowserError):
-            await closing
-
-    task = asyncio.create_task(quietly())
-    _closing.add(task)
-    task.add_done_callback(_closing.discard)

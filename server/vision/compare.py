@@ -1,34 +1,29 @@
 """Two screenshots to a verdict: how many pixels changed, where, and in one sentence.
 
-Colour distance and the anti-aliasing rule are pixelmatch's, and so are the counts (Kotsarenko and
-Ramos 2010; Vysniauskas 2009); equal rows are skipped first. Reading PNG is `png.py`'s, finding
-inserted rows `align.py`'s, the places `regions.py`'s, the words `wording.py`'s, the picture for people `drawing.py`'s.
+Reading PNG is `png.py`'s, finding inserted rows `align.py`'s, judging pixels `marks.py`'s, the places
+`regions.py`'s, the words `wording.py`'s, the pictures for people `drawing.py`'s and `thumbnail.py`'s, recognising
+the same change elsewhere `fingerprint.py`'s.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from pybind11_pixelmatch import Color, pixelmatch
-from pybind11_pixelmatch import Options as PixelmatchOptions
 
-from server.vision import drawing, png, wording
+from server.vision import drawing, embedded, png, thumbnail, wording
 from server.vision.align import Shift, Stretch, align, shifts_of
+from server.vision.fingerprint import fingerprint
+from server.vision.marks import ANTIALIASED, CHANGED, MARGIN_PX, Marks, differing, marks_of
 from server.vision.page import Box
-from server.vision.png import ImageError, Pixels
+from server.vision.png import ImageError, Picture, Pixels
 from server.vision.regions import regions_of
 
-__all__ = ["Difference", "ImageError", "Options", "Shift", "compare", "regions_between"]
+__all__ = ["Difference", "ImageError", "Options", "Picture", "Shift", "compare", "regions_between"]
 
-BLOCK_ROWS = 128
-MARGIN_ROWS = 2  # how far the anti-aliasing rule looks
 FEW_ROWS = 24  # so few differing rows are not worth an alignment
-EQUAL, ANTIALIASED, CHANGED = 0, 1, 2
-Marks = NDArray[np.uint8]  # one of the three for each pixel of the actual image
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +33,9 @@ class Options:
     `threshold` is pixelmatch's, from 0 (every difference counts) to 1. `antialiasing` says whether
     anti-aliased pixels count. `ignore` are boxes in image px whose content is never looked at, in
     either image. The images are equal with at most `max_diff_pixels` changed pixels, or at most
-    `max_diff_ratio` of all. Larger images than `max_megapixels` are refused.
+    `max_diff_ratio` of all. With `align`, rows that were inserted or removed are found, and what stands
+    below them is compared with what it was; without, rows are compared with those at the same height.
+    Larger images than `max_megapixels` are refused.
     """
 
     threshold: float = 0.1
@@ -46,6 +43,7 @@ class Options:
     ignore: tuple[Box, ...] = ()
     max_diff_pixels: int = 0
     max_diff_ratio: float = 0.0
+    align: bool = True
     max_megapixels: float = 100.0
 
 
@@ -53,8 +51,8 @@ class Options:
 class Drawable:
     """What a difference keeps so that it can be drawn later."""
 
-    before: Pixels
-    after: Pixels
+    before: Picture
+    after: Picture
     stretches: tuple[Stretch, ...]
     marks: Marks
 
@@ -78,48 +76,74 @@ class Difference:
     sentence: str
     _drawable: Drawable | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def fingerprint(self) -> str | None:
+        """What changed, wherever it stands, in 64 hexadecimal digits; None where nothing did.
+
+        The same change on many pages has one fingerprint. Worked out when asked for.
+        """
+        if self._drawable is None:
+            return None
+        what = self._drawable
+        return fingerprint(what.before.pixels(), what.after.pixels(), what.stretches, what.marks == CHANGED)
+
     def image(self) -> bytes:
         """Draw the difference for people, as PNG; raises ValueError where the files are equal.
 
         The actual image in grey, changes magenta, anti-aliasing yellow, inserted rows striped green,
         removed rows (where they were) striped red: it is higher than the actual image by the latter.
+        Inside it (`embedded`) lies a small picture of the largest region as it was and as it is.
         """
         if self._drawable is None:
             raise ValueError("equal files have no difference to draw")
         what = self._drawable
-        return png.encode(
-            drawing.draw(
-                what.before, what.after, what.stretches, what.marks == CHANGED, what.marks == ANTIALIASED
-            )
+        before, after = what.before.pixels(), what.after.pixels()
+        drawn = png.encode(
+            drawing.draw(before, after, what.stretches, what.marks == CHANGED, what.marks == ANTIALIASED)
         )
+        if not self.regions:
+            return drawn
+        small = thumbnail.draw(before, after, what.stretches, self.regions[0])
+        return embedded.put(drawn, png.encode(small))
 
 
-def compare(baseline: bytes, actual: bytes, options: Options | None = None) -> Difference:
-    """Compare two PNG images; raises ImageError where one cannot be read.
+def compare(
+    baseline: bytes | Path, actual: bytes | Path | Picture, options: Options | None = None
+) -> Difference:
+    """Compare two PNG images, or files; raises ImageError where one cannot be read, OSError where a file cannot.
 
-    Different sizes are compared on what they share, rows aligned; what only one has counts as changed.
+    Different sizes are compared on what they share; what only one image has counts as changed. An image that is
+    compared with several is decoded once as a `Picture`.
     """
     options = options or Options()
+    old, new = _picture(baseline), _picture(actual)
     with _naming("baseline"):
-        size_before = png.size(baseline, options.max_megapixels)
+        size_before = png.size(old.png, options.max_megapixels)
     with _naming("captured image"):
-        size_after = png.size(actual, options.max_megapixels)
-    if baseline == actual:
-        return Difference(True, 0, 0, 0.0, (), size_before, size_after, (), wording.SAME)
-    before, after = _decode_both(baseline, actual, options)
-    stretches = _stretches(before, after)
+        size_after = png.size(new.png, options.max_megapixels)
+    if old.png == new.png:
+        return Difference(True, 0, 0, 0.0, (), size_before, size_after, (), wording.unchanged())
+    _inflate_both(old, new, options.max_megapixels)
+    if options.ignore:
+        old, new = old.without(options.ignore), new.without(options.ignore)
+    before, after, top, bottom = png.pixels_where_unlike(old, new, MARGIN_PX)
+    stretches = _stretches(before, after, top, bottom, options.align)
     shifts = tuple(shifts_of(stretches))
-    marks = _marks(before, after, stretches, options)
+    marks = marks_of(before, after, stretches, options.threshold, options.antialiasing)
 
     width, shared = max(size_before[0], size_after[0]), min(size_before[0], size_after[0])
     rows = sum(max(stretch.removed, stretch.inserted) for stretch in stretches)
     unpaired = sum(shift.rows for shift in shifts)
-    changed = (
-        int(np.count_nonzero(marks == CHANGED)) + unpaired * width + (rows - unpaired) * (width - shared)
-    )
-    antialiased = int(np.count_nonzero(marks == ANTIALIASED))
+    top, looked_at = _looked_at(stretches, marks)
+    changed = int(np.count_nonzero(looked_at == CHANGED))
+    changed += unpaired * width + (rows - unpaired) * (width - shared)
+    antialiased = int(np.count_nonzero(looked_at == ANTIALIASED))
     ratio = changed / (width * rows)
-    regions = regions_of(marks == CHANGED, shifts, size_before, size_after)
+    regions = regions_of(looked_at == CHANGED, top, shifts, size_before, size_after)
+    if changed:
+        sentence = wording.sentence(changed, ratio, regions, size_before, size_after, shifts)
+    else:
+        sentence = wording.unchanged(antialiased, same=all(stretch.same for stretch in stretches))
     return Difference(
         equal=changed <= options.max_diff_pixels or ratio <= options.max_diff_ratio,
         changed_pixels=changed,
@@ -129,8 +153,8 @@ def compare(baseline: bytes, actual: bytes, options: Options | None = None) -> D
         size_before=size_before,
         size_after=size_after,
         shifts=shifts,
-        sentence=wording.sentence(changed, antialiased, ratio, regions, size_before, size_after, shifts),
-        _drawable=Drawable(before, after, tuple(stretches), marks),
+        sentence=sentence,
+        _drawable=Drawable(old, new, tuple(stretches), marks),
     )
 
 
@@ -139,18 +163,20 @@ def regions_between(first: bytes, second: bytes) -> tuple[Box, ...]:
     return compare(first, second, Options(threshold=0.0, antialiasing=True)).regions
 
 
-def _decode_both(baseline: bytes, actual: bytes, options: Options) -> tuple[Pixels, Pixels]:
-    """Decode side by side (the decoder lets go of the interpreter) and blank what is ignored."""
+def _picture(image: bytes | Path | Picture) -> Picture:
+    if isinstance(image, Picture):
+        return image
+    return Picture(image.read_bytes() if isinstance(image, Path) else image)
+
+
+def _inflate_both(old: Picture, new: Picture, max_megapixels: float) -> None:
+    """Decompress side by side: it lets go of the interpreter."""
     with ThreadPoolExecutor(1) as thread:
-        other = thread.submit(png.decode, baseline, options.max_megapixels)
+        other = thread.submit(old.inflate, max_megapixels)
         with _naming("captured image"):
-            after = png.decode(actual, options.max_megapixels)
+            new.inflate(max_megapixels)
         with _naming("baseline"):
-            before = other.result()
-    for box in options.ignore:
-        for pixels in (before, after):
-            pixels[max(0, box.y) : max(0, box.y + box.height), max(0, box.x) : max(0, box.x + box.width)] = 0
-    return before, after
+            other.result()
 
 
 @contextmanager
@@ -161,66 +187,38 @@ def _naming(which: str) -> Iterator[None]:
         raise ImageError(f"the {which} cannot be compared: {error}") from error
 
 
-def _stretches(before: Pixels, after: Pixels) -> list[Stretch]:
-    """Row for row where few rows differ or an alignment explains no more, else aligned."""
+def _stretches(before: Pixels, after: Pixels, top: int, bottom: int, aligning: bool) -> list[Stretch]:
+    """Row for row where few rows differ or an alignment explains no more, else aligned.
+
+    Of the rows that both images have, those before `top` and from `bottom` on are equal.
+    """
     width, height = min(before.shape[1], after.shape[1]), min(len(before), len(after))
-    differing = sum(
-        stop - start for start, stop in _differing(before[:height, :width], after[:height, :width])
-    )
-    if differing <= FEW_ROWS and len(before) == len(after):
-        return [Stretch(False, 0, height, 0, height)]
-    aligned = align(before[:, :width], after[:, :width])
+    same_height = len(before) == len(after)
+    found = list(differing(before[top:bottom, :width], after[top:bottom, :width]))
+    first, last = (top + found[0].y, top + found[-1].y + found[-1].height) if found else (height, height)
+    rows = sum(box.height for box in found)
+    if not aligning or (same_height and rows <= FEW_ROWS):
+        return _row_for_row(before, after, first, last)
+    aligned = align(before[:, :width], after[:, :width], first, height - last if same_height else 0)
     unlike = sum(max(stretch.removed, stretch.inserted) for stretch in aligned if not stretch.same)
-    if len(before) == len(after) and unlike > differing / 2:
-        return [Stretch(False, 0, height, 0, height)]
-    return aligned
+    return _row_for_row(before, after, first, last) if same_height and unlike > rows / 2 else aligned
 
 
-def _marks(before: Pixels, after: Pixels, stretches: Sequence[Stretch], options: Options) -> Marks:
-    """Judge every pixel that both images have."""
-    judge = PixelmatchOptions()
-    judge.threshold, judge.includeAA = options.threshold, options.antialiasing
-    judge.diffColor, judge.aaColor = Color(255, 0, 255, 255), Color(255, 255, 0, 255)
-    marks = np.zeros(after.shape[:2], np.uint8)
-    width = min(before.shape[1], after.shape[1])
-    for stretch in stretches:
-        rows = 0 if stretch.same else min(stretch.removed, stretch.inserted)
-        old = before[stretch.before : stretch.before + rows, :width]
-        new = after[stretch.after : stretch.after + rows, :width]
-        for start, stop in _differing(old, new):
-            place = slice(stretch.after + start, stretch.after + stop)
-            marks[place, :width] = _judged(old, new, start, stop, judge)
-    return marks
+def _looked_at(stretches: list[Stretch], marks: Marks) -> tuple[int, Marks]:
+    """The marks of the rows that are not known to be the same, and what is between these; and which row is the first."""
+    judged = [stretch for stretch in stretches if not stretch.same]
+    if not judged:
+        return 0, marks[:0]
+    return judged[0].after, marks[judged[0].after : judged[-1].after + judged[-1].inserted]
 
 
-def _differing(old: Pixels, new: Pixels) -> Iterator[tuple[int, int]]:
-    """Row ranges, at most BLOCK_ROWS long, outside of which two images of one shape are equal."""
-    for top in range(0, len(old), BLOCK_ROWS):
-        one, two = old[top : top + BLOCK_ROWS], new[top : top + BLOCK_ROWS]
-        if not np.array_equal(*_words(one, two)):
-            rows = np.flatnonzero((one != two).any(axis=(1, 2)))
-            yield top + int(rows[0]), top + int(rows[-1]) + 1
-
-
-def _words(one: Pixels, two: Pixels) -> tuple[NDArray[Any], NDArray[Any]]:
-    """The same bytes, eight at a time where they lie so: the comparison is that much shorter."""
-    if one.flags.c_contiguous and two.flags.c_contiguous and one.size % 8 == 0:
-        return one.reshape(-1).view(np.uint64), two.reshape(-1).view(np.uint64)
-    return one, two
-
-
-def _judged(old: Pixels, new: Pixels, start: int, stop: int, judge: PixelmatchOptions) -> Marks:
-    """Pixelmatch's marks for rows `start` to `stop`, given the rows around them that its rule looks at."""
-    top, bottom = max(0, start - MARGIN_ROWS), min(len(old), stop + MARGIN_ROWS)
-    one, two = (_opaque(image[top:bottom]) for image in (old, new))
-    drawn = np.zeros_like(one)
-    pixelmatch(one, two, output=drawn, options=judge)
-    red, green, blue = np.moveaxis(drawn[start - top : stop - top, :, :3], 2, 0)
-    # Whatever is neither of the two colours is drawn grey.
-    return np.where(red > green, CHANGED, np.where(green > blue, ANTIALIASED, EQUAL)).astype(np.uint8)
-
-
-def _opaque(rgb: Pixels) -> Pixels:
-    rgba = np.full((*rgb.shape[:2], 4), 255, np.uint8)
-    rgba[..., :3] = rgb
-    return rgba
+def _row_for_row(before: Pixels, after: Pixels, first: int, last: int) -> list[Stretch]:
+    """Rows with those at the same height, of which all that differ are from `first` to `last`; the rest is same."""
+    height = min(len(before), len(after))
+    end = last if len(before) == len(after) else height
+    stretches = [
+        Stretch(True, 0, first, 0, first),
+        Stretch(False, first, len(before) - height + end - first, first, len(after) - height + end - first),
+        Stretch(True, end, height - end, end, height - end),
+    ]
+    return [stretch for stretch in stretches if stretch.removed or stretch.inserted]

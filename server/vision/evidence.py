@@ -12,8 +12,10 @@ from playwright.async_api import Error as BrowserError
 from playwright.async_api import Page as Tab
 
 from server.vision.guard import Guard
-from server.vision.reasons import NETWORK, first_line, host_and_port
+from server.vision.origins import host_and_port
+from server.vision.reasons import NETWORK, first_line
 from server.vision.secrets import Secrets
+from server.vision.traffic import listen
 
 MOST_ENTRIES = 50
 MOST_CHARACTERS = 500
@@ -28,7 +30,7 @@ def redacted(text: str) -> str:
 
 
 class Evidence:
-    """Listens to a tab from now on; `mark` notes how long each part of the visit took."""
+    """Listens to a tab from now on, until `stop()`; `mark` notes how long each part of the visit took."""
 
     def __init__(self, tab: Tab, guard: Guard) -> None:
         self._guard = guard
@@ -40,10 +42,13 @@ class Evidence:
         self._status: int | None = None
         self._timing_ms: dict[str, int] = {}
         self._since = time.monotonic()
-        tab.on("console", self._said)
-        tab.on("pageerror", self._threw)
-        tab.on("requestfailed", self._failed_to_load)
-        tab.on("response", self._answered)
+        self.stop = listen(
+            tab,
+            ("console", self._said),
+            ("pageerror", self._threw),
+            ("requestfailed", self._failed_to_load),
+            ("response", self._answered),
+        )
 
     def mark(self, part: str) -> None:
         """Note that a part of the visit is over: it took the time since the one before."""

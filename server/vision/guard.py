@@ -12,7 +12,7 @@ import asyncio
 import contextlib
 import fnmatch
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal, Self
@@ -25,6 +25,7 @@ __all__ = ["AddressPolicy", "Failure", "Guard"]
 RESOLVE_S = 10.0
 CONNECT_S = 10.0
 CHUNK_BYTES = 64 * 1024
+MOST_BYTES = 512 * 1024**2  # that one visit may load
 RESOLVER_THREADS = 8
 """Of each guard's own: names that hang on one page keep no other page waiting."""
 
@@ -59,7 +60,8 @@ class Guard:
     """A SOCKS5 server on a loopback port of its own; use it with `async with`.
 
     `failures` remembers what was refused or unreachable, oldest first, until it is cleared. `block_hosts` are shell
-    patterns of hosts that are not spoken to; `only_ports` has the ports of hosts of which no other is.
+    patterns of hosts that are not spoken to; `only_ports` has the ports of hosts of which no other is. More than
+    `MOST_BYTES` between two `start_visit()` are not let through.
     """
 
     policy: AddressPolicy
@@ -67,6 +69,8 @@ class Guard:
     only_ports: Mapping[str, frozenset[int]] = field(default_factory=dict)
     upstream: Upstream | None = None
     failures: list[Failure] = field(default_factory=list)
+    _loaded_bytes: int = 0
+    _too_much: Callable[[], None] = lambda: None
     _server: asyncio.Server | None = None
     _connections: set[asyncio.Task[None]] = field(default_factory=set)
     _resolver: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(RESOLVER_THREADS))
@@ -77,6 +81,16 @@ class Guard:
         assert self._server is not None, "the guard is not running"
         port: int = self._server.sockets[0].getsockname()[1]
         return f"socks5://127.0.0.1:{port}"
+
+    @property
+    def has_loaded_too_much(self) -> bool:
+        """Whether this visit has come to its limit."""
+        return self._loaded_bytes > MOST_BYTES
+
+    def start_visit(self, too_much: Callable[[], None]) -> None:
+        """Forget what the visit before has failed to reach and loaded; call `too_much` once this one loads too much."""
+        self.failures.clear()
+        self._loaded_bytes, self._too_much = 0, too_much
 
     def failure_of(self, host: str, port: int) -> Failure | None:
         """The last failure to reach `host` and `port`, if there was one."""
@@ -124,9 +138,18 @@ class Guard:
             return
         try:
             writer.write(_reply(SUCCEEDED))
-            await asyncio.gather(_pour(reader, upstream_writer), _pour(upstream_reader, writer))
+            await asyncio.gather(
+                _pour(reader, upstream_writer), _pour(upstream_reader, writer, self._let_through)
+            )
         finally:
             await _close(upstream_writer)
+
+    def _let_through(self, size: int) -> bool:
+        was_enough = self.has_loaded_too_much
+        self._loaded_bytes += size
+        if self.has_loaded_too_much and not was_enough:
+            self._too_much()
+        return not self.has_loaded_too_much
 
     async def _connect(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self.blocks(host):
@@ -207,10 +230,12 @@ def _reply(code: int) -> bytes:
     return bytes((5, code, 0, 1, 0, 0, 0, 0, 0, 0))
 
 
-async def _pour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy one direction to its end, then say so to the other side."""
+async def _pour(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, may_pass: Callable[[int], bool] = bool
+) -> None:
+    """Copy one direction to its end, or until so many bytes may not pass; then say so to the other side."""
     with contextlib.suppress(OSError):
-        while chunk := await reader.read(CHUNK_BYTES):
+        while (chunk := await reader.read(CHUNK_BYTES)) and may_pass(len(chunk)):
             writer.write(chunk)
             await writer.drain()
     with contextlib.suppress(OSError):

@@ -26,7 +26,7 @@ def origin_of(url: str) -> str | None:
     return f"{parts.scheme}://{host}" + ("" if port in (None, DEFAULT_PORTS[parts.scheme]) else f":{port}")
 
 
-def host_and_port(origin: str) -> tuple[str, int]:
-    """The host (an IPv6 address without brackets) and port of an origin, the default port filled in."""
-    parts = urlsplit(origin)
-    return parts.hostname or "", parts.port or DEFAULT_PORTS[parts.scheme]
+def host_and_port(url: str) -> tuple[str, int]:
+    """The host (an IPv6 address without brackets) and port of an address or origin, the default port filled in."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or DEFAULT_PORTS.get(parts.scheme, 80)

@@ -18,6 +18,8 @@ is scrolled through first. `fonts`: web fonts are waited for. `caret`: no caret,
 it. `hover`: nothing reacts to the mouse unless a step put it there.
 """
 MASK_COLOUR = "#ff69b4"
+MAX_SIDE_PX = 65535  # of a picture
+MAX_AREA_PX = 100_000_000  # of a picture that is taken
 ErrorKind = Literal["unreachable", "timeout", "http-status", "refused", "suite", "crash", "browser-missing"]
 
 

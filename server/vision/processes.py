@@ -37,11 +37,13 @@ def processes(parent: int | None = None) -> Iterator[Process]:
         except OSError:
             continue  # it has just ended
         for child in map(int, children):
+            is_page = False
             with contextlib.suppress(OSError, ValueError):
                 is_page = b"--type=renderer" in Path(f"/proc/{child}/cmdline").read_bytes()
                 _, resident, shared, *_ = map(int, Path(f"/proc/{child}/statm").read_text().split())
                 yield Process(child, is_page, (resident - shared) * os.sysconf("SC_PAGE_SIZE"))
-            yield from processes(child)
+            if not is_page:  # a page's has many threads, and no children
+                yield from processes(child)
 
 
 def make_way() -> None:

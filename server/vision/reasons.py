@@ -1,9 +1,9 @@
 """What went wrong, in words for the person who reads it in a log: the page, the reason, what to do."""
 
 import re
-from urllib.parse import urlsplit
 
-from server.vision.guard import Failure, Guard
+from server.vision.guard import MOST_BYTES, Failure, Guard
+from server.vision.origins import host_and_port
 from server.vision.page import CaptureError
 
 # Chromium's net_error_list.h: what it says -> (what it means, whether another try may help).
@@ -85,17 +85,23 @@ def status_error(url: str, status: int, expected: int | None) -> CaptureError:
 
 def timeout_error(url: str, timeout_s: float, stage: str, pending: list[str]) -> CaptureError:
     """Tell that a capture took too long, what it was at, and what was still on its way."""
-    message = f"{url} took longer than {timeout_s:g} s, while {stage}"
-    if pending:
-        message += f"; still on its way: {', '.join(map(_shortened, pending[:3]))}"
-        message += f" and {len(pending) - 3} more" if len(pending) > 3 else ""
+    message = f"{url} took longer than {timeout_s:g} s, while {stage}{_on_its_way(pending)}"
     return CaptureError("timeout", message, retry=True)
 
 
-def host_and_port(url: str) -> tuple[str, int]:
-    """Split an http or https address into host and port, defaults filled in."""
-    parts = urlsplit(url)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+def size_error(url: str, pending: list[str]) -> CaptureError:
+    """Tell that a page loaded too much, and what was still on its way."""
+    message = (
+        f"{url} loads more than {MOST_BYTES // 2**20} MiB, the most that a page may{_on_its_way(pending)}"
+    )
+    return CaptureError("suite", message)
+
+
+def _on_its_way(pending: list[str]) -> str:
+    if not pending:
+        return ""
+    more = f" and {len(pending) - 3} more" if len(pending) > 3 else ""
+    return f"; still on its way: {', '.join(map(_shortened, pending[:3]))}{more}"
 
 
 def first_line(message: str) -> str:

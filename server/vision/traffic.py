@@ -5,6 +5,8 @@ It only listens; the guard is what forbids.
 
 import asyncio
 import time
+from collections.abc import Callable, Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.async_api import Frame, Request, Response
@@ -15,11 +17,23 @@ ENDLESS = frozenset({"websocket", "eventsource", "media", "ping"})
 POLL_S = 0.01
 
 
+def listen(tab: Tab, *ears: tuple[Any, Callable[[Any], None]]) -> Callable[[], None]:
+    """Have functions called at a tab's events, by their names, until what is returned is called."""
+    for event, heard in ears:
+        tab.on(event, heard)
+
+    def stop() -> None:
+        for event, heard in ears:
+            tab.remove_listener(event, heard)
+
+    return stop
+
+
 class Traffic:
-    """Listens to a tab's requests from now on.
+    """Listens to a tab's requests from now on, until `stop()`.
 
     `status` is the HTTP status of the newest main document, `address` what it was asked by, and
-    `documents` how many there were. `origins` holds every origin whose document was shown in any
+    `documents` how many there were; `asked` counts all requests. `origins` holds every origin whose document was shown in any
     frame, and so may have stored something.
     """
 
@@ -27,14 +41,19 @@ class Traffic:
         self.status: int | None = None
         self.address: str | None = None
         self.documents = 0
+        self.asked = 0
         self.origins: set[str] = set()
         self._main_frame = tab.main_frame
         self._under_way: dict[Request, float] = {}
-        tab.on("request", self._asked)
-        tab.on("requestfinished", self._over)
-        tab.on("requestfailed", self._over)
-        tab.on("response", self._answered)
-        tab.on("framenavigated", self._arrived)
+        self._left_out: set[str] = set()
+        self.stop = listen(
+            tab,
+            ("request", self._asked),
+            ("requestfinished", self._over),
+            ("requestfailed", self._over),
+            ("response", self._answered),
+            ("framenavigated", self._arrived),
+        )
 
     def pending(self) -> list[str]:
         """The addresses still on their way, longest first."""
@@ -56,9 +75,17 @@ class Traffic:
                 return
             await asyncio.sleep(POLL_S)
 
+    def leave_out(self, urls: Iterable[str]) -> None:
+        """Do not wait for these addresses: the end of a worker's script is told only now and then."""
+        self._left_out.update(urls)
+        for request in [request for request in self._under_way if request.url in self._left_out]:
+            del self._under_way[request]
+
     def _asked(self, request: Request) -> None:
-        # The end of a shared worker's script in memory is told to nobody.
-        if request.resource_type not in ENDLESS and not request.url.startswith("blob:"):
+        self.asked += 1
+        # Nor is that of a shared worker's script in memory.
+        is_told = request.url not in self._left_out and not request.url.startswith("blob:")
+        if request.resource_type not in ENDLESS and is_told:
             self._under_way[request] = time.monotonic()
         if self._is_main_document(request):
             self.address = request.url

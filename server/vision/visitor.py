@@ -8,20 +8,20 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.async_api import BrowserContext, CDPSession, Locator
 from playwright.async_api import Error as BrowserError
 
+from server.vision.documents import SCRIPTS
 from server.vision.origins import host_and_port, origin_of
 from server.vision.page import CaptureError, Page, Step, Visitor
 from server.vision.requests import add_headers
 from server.vision.secrets import Secrets, names_in
 
 WORLD = "retestr"
-STORE = (Path(__file__).parent / "scripts" / "store.js").read_text()
+PORT = re.compile(r":\d+$")  # an IPv6 address ends in ]
 FILL_TRIES = 5
 NOT_IN_A_HEADER = re.compile("[\x00-\x1f\x7f]")
 NOT_IN_A_COOKIE = re.compile("[\x00-\x1f\x7f;]")
@@ -77,10 +77,10 @@ def only_ports(page: Page, secrets: Secrets) -> dict[str, frozenset[int]]:
 
 async def introduce(
     context: BrowserContext, devtools: CDPSession, page: Page, secrets: Secrets, state: State
-) -> None:
+) -> bool:
     """Give a fresh tab of a clean context all that its page is to be visited with.
 
-    Raises CaptureError where a secret may not go to the page's origin.
+    Returns whether the session now holds what is for this page alone. Raises CaptureError where a secret may not go to the page's origin.
     """
     visitor, own = page.visitor, origin_of(page.url)
     assert own is not None, "addresses are checked before"
@@ -101,11 +101,12 @@ async def introduce(
             ) from None
     if any(storage.values()):
         await devtools.send("Page.enable")
-        source = f"({STORE})({json.dumps(storage)})"
+        source = f"({SCRIPTS['store']})({json.dumps(storage)})"
         # In a world of its own: what the page's scripts see holds no secret of another origin.
         await devtools.send("Page.addScriptToEvaluateOnNewDocument", {"source": source, "worldName": WORLD})
     if headers:
         await add_headers(devtools, own, headers)
+    return bool(headers) or any(storage.values())
 
 
 async def fill(field: Locator, step: Step, secrets: Secrets) -> None:
@@ -142,7 +143,7 @@ def _headers(visitor: Visitor, own: str, secrets: Secrets) -> list[tuple[str, st
 
 
 def _cookies(visitor: Visitor, url: str, own: str, secrets: Secrets) -> Iterable[dict[str, Any]]:
-    host = urlsplit(own).netloc.rpartition(":")[0] if _has_port(own) else urlsplit(own).netloc
+    host = PORT.sub("", urlsplit(own).netloc)
     for cookie in visitor.cookies:
         domain = cookie.domain or host
         secret = any(names_in(cookie.value))
@@ -162,7 +163,3 @@ def _cookies(visitor: Visitor, url: str, own: str, secrets: Secrets) -> Iterable
             "path": cookie.path,
             "secure": secret and own.startswith("https:"),
         }
-
-
-def _has_port(origin: str) -> bool:
-    return urlsplit(origin).port is not None

@@ -5,21 +5,23 @@ from collections.abc import Iterator, Sequence
 from server.vision.align import Shift
 from server.vision.page import Box
 
-SAME = "The images are the same."
+
+def unchanged(antialiased: int = 0, same: bool = True) -> str:
+    """Say that nothing counts: how many pixels are only anti-aliased otherwise, and whether all others are the same."""
+    if antialiased:
+        return f"Only anti-aliasing differs ({_pixels(antialiased)})."
+    return "The images are the same." if same else "Only faint differences, below the threshold."
 
 
 def sentence(
     changed: int,
-    antialiased: int,
     ratio: float,
     regions: Sequence[Box],
     size_before: tuple[int, int],
     size_after: tuple[int, int],
     shifts: Sequence[Shift],
 ) -> str:
-    """Say what differs; sizes are (width, height) in px, regions largest first."""
-    if not changed:
-        return f"Only anti-aliasing differs ({_pixels(antialiased)})." if antialiased else SAME
+    """Say what changed; sizes are (width, height) in px, regions largest first."""
     parts = [*_size(size_before, size_after), *_shifted(shifts, size_after[1])]
     if islands := _islands(regions, size_before, size_after, shifts):
         largest = islands[0]

@@ -30,6 +30,32 @@ document.addEventListener("click", async (event) => {
 });
 for (const button of document.querySelectorAll("[data-copy]")) button.hidden = false;
 
+// `/` goes to the page's own search, or to the one in the bar, unless one is writing.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;
+  const search = document.querySelector("[data-slash]") ?? document.getElementById("search");
+  if (!search) return;
+  event.preventDefault();
+  search.focus();
+  search.select();
+});
+
+// A picture over a test's name goes with Escape, and comes again when one points at the name anew.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") for (const peek of document.querySelectorAll(".peek:is(:hover, :focus-within)")) peek.classList.add("hushed");
+});
+for (const kind of ["pointerout", "focusout"]) {
+  document.addEventListener(kind, (event) => {
+    const peek = event.target.closest?.(".peek");
+    if (peek && !peek.contains(event.relatedTarget)) peek.classList.remove("hushed");
+  });
+}
+
+// A page that nobody sees does not ask what is new.
+document.body.addEventListener("htmx:beforeRequest", (event) => {
+  if (document.hidden && event.detail.elt.getAttribute("hx-trigger")?.startsWith("every")) event.preventDefault();
+});
+
 function say(text) {
   if (said.textContent.includes(text)) return;
   const line = document.createElement("p");

@@ -22,6 +22,12 @@
     window.addEventListener(type, hold, true);
     window.visualViewport?.addEventListener(type, hold, true);
   }
+  // Nor, once its picture is taken, of its end: what it stored then, the next page in its tab would find.
+  // Where a policy forbids `unload`, asking for it is reported as an error of the page's.
+  const policy = document.featurePolicy;
+  for (const type of ["visibilitychange", "pagehide", "unload"]) {
+    if (type !== "unload" || policy?.allowsFeature(type)) window.addEventListener(type, hold, true);
+  }
   // Leaving a page asks nobody.
   window.addEventListener("beforeunload", (event) => event.stopImmediatePropagation(), true);
 
@@ -44,6 +50,23 @@
     define(window, name, Held);
   }
 
+  // --- whose end is told to nobody ------------------------------------------------------------------
+  const workers = []; // the addresses of their scripts
+  for (const name of ["Worker", "SharedWorker"]) {
+    const Real = window[name];
+    if (!Real) continue;
+    const Noted = class extends Real {
+      constructor(...args) {
+        super(...args);
+        const url = new URL(args[0], document.baseURI);
+        url.hash = "";
+        workers.push(url.href);
+      }
+    };
+    Object.defineProperty(Noted, "name", { value: name });
+    define(window, name, Noted);
+  }
+
   // --- what is drawn --------------------------------------------------------------------------------
   // The document and every open shadow root in it: neither selectors nor `getAnimations` look inside.
   const roots = () => {
@@ -58,14 +81,19 @@
 
   // Animations that end arrive at their end, as they would have for a person who waited. Those without
   // an end go on, or with `cancelEndless` back to where they began. Scrolling drives some: left alone.
+  // Returns whether there was one.
   const endAnimations = (cancelEndless) => {
+    let count = 0;
     for (const animation of roots().flatMap((root) => root.getAnimations())) {
       const timing = animation.effect?.getComputedTiming();
       const runs = animation.playState !== "paused" && animation.playbackRate !== 0;
       if (!timing || !runs || animation.timeline !== document.timeline) continue;
       if (Number.isFinite(timing.endTime)) animation.finish();
       else if (cancelEndless) animation.cancel();
+      else continue;
+      count++;
     }
+    return count > 0;
   };
 
   const mostMs = window === window.top ? 2000 : 200; // an embedded document may not be drawn at all
@@ -85,7 +113,7 @@
     const told = new Promise((resolve) => {
       const observer = new RealObserver(() => {
         observer.disconnect();
-        resolve(); // it is the newest: all others were told before it
+        realTimeout(resolve); // it is the newest: others are told before it, or by the same task in any order
       });
       observer.observe(document.documentElement);
     });
@@ -94,6 +122,7 @@
 
   Object.defineProperty(window, KEY, {
     value: {
+      workers,
       drawn,
       roots,
       endAnimations,
@@ -105,6 +134,7 @@
       isVirtual: false,
       advance: sleep,
       elapsed: realNow,
+      isDue: () => true,
     },
   });
 })();

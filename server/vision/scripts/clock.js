@@ -72,11 +72,13 @@
   let advancing = Promise.resolve();
   const advanceAlone = async (ms) => {
     const until = now + ms;
+    let hasRun = false;
     let realEnd = realNow() + MOST_REAL_MS;
     for (let count = 0; count < MOST_CALLBACKS && realNow() < realEnd; count++) {
       if (awaited > givenUp) realEnd += await answers();
       const timer = earliest(until);
       if (!timer) break;
+      hasRun = true;
       now = Math.max(now, timer.at);
       if (timer.every) timer.at += timer.every;
       else timers.delete(timer.id);
@@ -88,6 +90,7 @@
       await nextTask();
     }
     now = until;
+    return hasRun;
   };
   const advance = (ms) => (advancing = advancing.then(() => advanceAlone(ms)));
 
@@ -181,5 +184,8 @@
     return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
   });
 
-  Object.assign(backstage, { isVirtual: true, advance, elapsed: () => now });
+  // Whether anything is to happen within the next `ms`, as far as this clock knows.
+  const isDue = (ms) => awaited > givenUp || earliest(now + ms) !== null;
+
+  Object.assign(backstage, { isVirtual: true, advance, elapsed: () => now, isDue });
 })();

@@ -17,7 +17,8 @@ async ({ animation, blur, caret, hover, video }) => {
     "* { scroll-behavior: auto !important; }" +
       (caret ? "*, ::before, ::after { caret-color: transparent !important; }" : "") +
       (animation ? "*, ::before, ::after { transition: none !important; }" : "") +
-      (hover ? "* { pointer-events: none !important; }" : ""),
+      // What the mouse is over is looked up anew after a layout only: `order` asks for one and changes nothing.
+      (hover ? "* { pointer-events: none !important; } html { order: 1 !important; }" : ""),
   );
   for (const root of roots) root.adoptedStyleSheets = [...root.adoptedStyleSheets, still];
 
@@ -35,13 +36,15 @@ async ({ animation, blur, caret, hover, video }) => {
       box.append(...marquee.childNodes);
       marquee.replaceWith(box);
     }
+    // What the browser draws over a film that loads, or did, turns on for a second, where `getAnimations` does not look.
+    const films = everywhere("video[controls]");
+    for (const film of films) film.controls = false;
+    if (films.length) await backstage.frames(1);
+    for (const film of films) film.controls = true;
     // Ending one animation may start another: a few rounds.
-    for (let round = 0; round < 3; round++) {
-      backstage.endAnimations(true);
-      await backstage.frames(1);
-    }
+    for (let round = 0; round < 3 && backstage.endAnimations(true); round++) await backstage.frames(1);
   }
-  await backstage.frames(1);
+  await backstage.frames(2);
 
   // A film that plays, or is about to, shows its first frame instead of its poster. What is drawn comes
   // after what was asked for, also after "seeked": ask again until the frame that is drawn is the first.

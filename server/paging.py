@@ -1,4 +1,4 @@
-"""Lists by cursor: each page starts where the one before ended, however much was added meanwhile."""
+"""Lists by cursor, of the API and the dashboard: each page starts where the one before ended, however much was added."""
 
 from __future__ import annotations
 
@@ -29,3 +29,11 @@ def page(
     more = len(rows) > limit
     rows = rows[:limit]
     return rows, str(getattr(rows[-1], column.key)) if more else None
+
+
+def page_from(
+    query: Select[Row], column: InstrumentedAttribute[Any], limit: int, cursor: str
+) -> tuple[list[Row], str | None]:
+    """As `page`, with a cursor from an address that people may have changed: what cannot be one begins at the newest."""
+    fits = cursor.isdecimal() if column.type.python_type is int else cursor.isalnum()
+    return page(query, column, limit, cursor if fits else None)

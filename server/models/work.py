@@ -1,144 +1,25 @@
-"""The tables. Only columns, keys and indexes: rules about them are in `runs` and `access`."""
+"""The tables of what is done: projects, runs, snapshots, images, baselines, and who works on them."""
 
 from __future__ import annotations
 
-import base64
-import secrets
-import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from server.database import Base, UtcDateTime, db, now
-
-if TYPE_CHECKING:
-    Model = Base
-else:
-    Model = db.Model
-
-
-def new_id() -> str:
-    """A public identifier of 24 characters: 56 bits of time in microseconds, then 64 random bits.
-
-    Base 32 in an alphabet that sorts, so that later means greater and new index entries lie side by side.
-    """
-    stamp = int(time.time() * 1_000_000).to_bytes(7, "big")
-    return base64.b32hexencode(stamp + secrets.token_bytes(8)).decode().lower()
-
-
-class Id:
-    """The primary key that most tables share."""
-
-    id: Mapped[str] = mapped_column(String(24), primary_key=True, default=new_id)
-
-
-class Created:
-    """When the row was made."""
-
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-
-
-class Organization(Id, Created, Model):
-    """A team: owns projects, keys, members and the audit log."""
-
-    __tablename__ = "organization"
-    name: Mapped[str] = mapped_column(String(200), unique=True)
-
-
-class User(Id, Created, Model):
-    """A person who logs in to the dashboard."""
-
-    __tablename__ = "user"
-    email: Mapped[str] = mapped_column(String(254), unique=True)
-    name: Mapped[str] = mapped_column(String(200))
-    password_hash: Mapped[str | None] = mapped_column(String(255))
-
-
-class Membership(Created, Model):
-    """What a person may do in an organisation: Admin, Editor or Viewer."""
-
-    __tablename__ = "membership"
-    organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id"), primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("user.id"), primary_key=True)
-    role: Mapped[str] = mapped_column(String(10))
-    organization: Mapped[Organization] = relationship()
-    user: Mapped[User] = relationship()
-
-
-class LoginSession(Id, Created, Model):
-    """One browser where a person is logged in; the cookie's token is kept as its SHA-256."""
-
-    __tablename__ = "login_session"
-    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("user.id"), index=True)
-    organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id"))
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    address: Mapped[str] = mapped_column(String(45))
-    user_agent: Mapped[str] = mapped_column(String(300))
-    last_seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-
-
-class ExternalLogin(Created, Model):
-    """A person's account at a provider: `subject` is what the provider calls them, for good."""
-
-    __tablename__ = "external_login"
-    provider: Mapped[str] = mapped_column(String(40), primary_key=True)
-    subject: Mapped[str] = mapped_column(String(255), primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("user.id"), index=True)
-    email: Mapped[str] = mapped_column(String(254))
-
-
-class Invitation(Id, Created, Model):
-    """A link that makes whoever opens it a member, once; the link's token is kept as its SHA-256."""
-
-    __tablename__ = "invitation"
-    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id"), index=True)
-    email: Mapped[str] = mapped_column(String(254))
-    role: Mapped[str] = mapped_column(String(10))
-    invited_by: Mapped[str] = mapped_column(String(254))
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-    accepted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-
-
-class PasswordReset(Created, Model):
-    """A link that sets a new password, once; the link's token is kept as its SHA-256."""
-
-    __tablename__ = "password_reset"
-    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
-    user_id: Mapped[str] = mapped_column(ForeignKey("user.id"), index=True)
-    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
-
-
-class LimitWindow(Model):
-    """How often something happened in the current window of a rate limit (`access.limits`)."""
-
-    __tablename__ = "limit_window"
-    name: Mapped[str] = mapped_column(String(200), primary_key=True)
-    ends_s: Mapped[float] = mapped_column(index=True)  # the database's clock
-    count: Mapped[int]
-
-
-class ApiKey(Id, Created, Model):
-    """A key for machines; only its SHA-256 and a hint are kept."""
-
-    __tablename__ = "api_key"
-    organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id"), index=True)
-    name: Mapped[str] = mapped_column(String(200))
-    hint: Mapped[str] = mapped_column(String(20))
-    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
-    scopes: Mapped[list[str]] = mapped_column(JSON)
-    project_ids: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
-    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    request_count: Mapped[int] = mapped_column(Integer, default=0)
-    revoked_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    created_by: Mapped[str] = mapped_column(String(254))
-    replaces_id: Mapped[str | None] = mapped_column(ForeignKey("api_key.id"), unique=True)  # rotated from
-    window_ends_s: Mapped[float] = mapped_column(default=0.0)  # of its rate limit, the database's clock
-    window_count: Mapped[int] = mapped_column(default=0)
+from server.database import UtcDateTime, now
+from server.models.base import Created, Id, Model, where_set
 
 
 class Project(Id, Created, Model):
@@ -151,12 +32,26 @@ class Project(Id, Created, Model):
     slug: Mapped[str] = mapped_column(String(80))
     default_branch: Mapped[str] = mapped_column(String(255), default="main")
     suite: Mapped[str] = mapped_column(Text, default="")
+    suite_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
     run_count: Mapped[int] = mapped_column(Integer, default=0)  # the newest run's number
     claimed_at_s: Mapped[float] = mapped_column(default=0.0)  # the database's time of its last claim
     keep_passing_days: Mapped[int | None]  # its own retention, instead of the settings'
     keep_failing_days: Mapped[int | None]
     keep_runs_days: Mapped[int | None]
+    auto_approve: Mapped[list[str]] = mapped_column(
+        JSON, default=list, server_default="[]"
+    )  # branch patterns
+
+
+class SuiteVersion(Created, Model):
+    """A suite that runs were made from: the project's own or one that came with them, each text once (`runs.suites`)."""
+
+    __tablename__ = "suite_version"
+    project_id: Mapped[str] = mapped_column(ForeignKey("project.id", ondelete="CASCADE"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    used_at: Mapped[datetime] = mapped_column(UtcDateTime)  # by the latest run
+    text: Mapped[str] = mapped_column(Text)
 
 
 class ProjectSecret(Model):
@@ -181,7 +76,10 @@ class Run(Id, Created, Model):
         Index("run_by_organization", "organization_id", "id"),
         Index("run_by_status", "organization_id", "status", "id"),
         Index("run_by_branch", "organization_id", "branch", "id"),
+        Index("run_by_trigger", "project_id", "triggered_by", "id"),
+        Index("run_by_commit", "organization_id", "commit_sha"),
         Index("run_unfinished", "status", "id"),
+        where_set("run_by_suite", "suite_sha256", "project_id", "suite_sha256"),
     )
     organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id"))
     project_id: Mapped[str] = mapped_column(ForeignKey("project.id"))
@@ -195,6 +93,10 @@ class Run(Id, Created, Model):
     actor: Mapped[str | None] = mapped_column(String(200))
     on_default_branch: Mapped[bool]
     triggered_by: Mapped[str] = mapped_column(String(200))
+    suite_sha256: Mapped[str | None] = mapped_column(
+        String(64)
+    )  # a SuiteVersion; null: before there were any
+    suite_sent: Mapped[bool] = mapped_column(default=False, server_default=false())  # it came with the run
     status: Mapped[str] = mapped_column(String(10), default="PENDING")
     message: Mapped[str | None] = mapped_column(Text)
     notice: Mapped[str | None] = mapped_column(Text)  # what one should know before one looks at the changes
@@ -242,6 +144,22 @@ class Chunk(Id, Model):
     done: Mapped[bool] = mapped_column(default=False)
 
 
+class WorkerRow(Model):
+    """A worker process, as of its last heartbeat, and what it has done since it started (`runs.workers.Done`)."""
+
+    __tablename__ = "worker"
+    owner: Mapped[str] = mapped_column(String(80), primary_key=True)
+    host: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at_s: Mapped[float]  # the database's clock
+    pages_open: Mapped[int]
+    captures: Mapped[int]
+    known_at_once: Mapped[int]
+    comparisons: Mapped[int]
+    errors: Mapped[int]
+    browser_starts: Mapped[int]
+
+
 class Schedule(Model):
     """When periodic work is due next, so that it runs once and not once per machine."""
 
@@ -259,6 +177,9 @@ class Snapshot(Id, Model):
         Index("snapshot_by_variant", "project_id", "test", "viewport", "browser"),
         Index("snapshot_by_image", "image"),
         Index("snapshot_by_difference", "difference"),
+        where_set("snapshot_by_group", "group", "run_id", "group"),
+        where_set("snapshot_rejected", "rejected_image", "project_id", "test"),
+        Index("snapshot_flaky", "run_id", sqlite_where=text("flaky = 1"), postgresql_where=text("flaky")),
     )
     run_id: Mapped[str] = mapped_column(ForeignKey("run.id"))
     project_id: Mapped[str] = mapped_column(ForeignKey("project.id"))
@@ -267,6 +188,7 @@ class Snapshot(Id, Model):
     test: Mapped[str] = mapped_column(String(200))
     viewport: Mapped[str] = mapped_column(String(100))
     browser: Mapped[str] = mapped_column(String(40), default="chromium")
+    was: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # earlier names of the test
     shot: Mapped[str] = mapped_column(Text)  # runs.suite.Shot as JSON: what to capture, how to judge
     page_url: Mapped[str] = mapped_column(String(2000))
     status: Mapped[str] = mapped_column(String(10), default="PENDING")
@@ -280,7 +202,9 @@ class Snapshot(Id, Model):
     changed_pixels: Mapped[int | None]
     ratio: Mapped[float | None]
     regions: Mapped[list[list[int]] | None] = mapped_column(JSON(none_as_null=True))  # [x, y, width, height]
+    shifts: Mapped[list[list[int]] | None] = mapped_column(JSON(none_as_null=True))  # [y, rows], < 0: removed
     sentence: Mapped[str | None] = mapped_column(Text)
+    group: Mapped[str | None] = mapped_column(String(64))  # what changed, wherever it stands: a SHA-256
     baseline_id: Mapped[str | None] = mapped_column(ForeignKey("baseline.id"), index=True)
     error_kind: Mapped[str | None] = mapped_column(String(20))
     error_message: Mapped[str | None] = mapped_column(Text)
@@ -291,6 +215,9 @@ class Snapshot(Id, Model):
     reviewed_by: Mapped[str | None] = mapped_column(String(200))
     reviewed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     review_reason: Mapped[str | None] = mapped_column(Text)
+    rejected_image: Mapped[str | None] = mapped_column(
+        String(64)
+    )  # by a person; stays when retention takes it
     run: Mapped[Run] = relationship()
     baseline: Mapped[Baseline | None] = relationship(foreign_keys=[baseline_id])
 
@@ -310,7 +237,8 @@ class Image(Created, Model):
 class Baseline(Id, Created, Model):
     """How a variant shall look on a branch: one entry of an append-only history.
 
-    The newest is the one whose run was triggered last (`run_number`), not the one written last.
+    The newest is the one whose run was triggered last (`run_number`), not the one written last. One that has ended
+    counts no more, and stays in the history.
     """
 
     __tablename__ = "baseline"
@@ -323,6 +251,7 @@ class Baseline(Id, Created, Model):
     test: Mapped[str] = mapped_column(String(200))
     viewport: Mapped[str] = mapped_column(String(100))
     browser: Mapped[str] = mapped_column(String(40))
+    was: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))  # earlier names of the test
     image: Mapped[str] = mapped_column(ForeignKey("image.sha256"))
     width: Mapped[int]
     height: Mapped[int]
@@ -331,30 +260,7 @@ class Baseline(Id, Created, Model):
     run_id: Mapped[str] = mapped_column(ForeignKey("run.id"), index=True)
     run_number: Mapped[int]
     commit_sha: Mapped[str | None] = mapped_column(String(255))
-    source: Mapped[str] = mapped_column(String(10))  # NEW, APPROVED or CARRIED
+    source: Mapped[str] = mapped_column(String(10))  # NEW, APPROVED, CARRIED, AUTO or RESTORED
     approved_by: Mapped[str | None] = mapped_column(String(200))
-
-
-class AuditEvent(Model):
-    """Who did what to which thing, when and from where. Rows are only ever added."""
-
-    __tablename__ = "audit_event"
-    __table_args__ = (
-        Index("audit_by_organization", "organization_id", "id"),
-        Index("audit_by_action", "organization_id", "action", "id"),
-        Index("audit_by_actor", "organization_id", "actor_name", "id"),
-        Index("audit_by_target", "organization_id", "target_id", "id"),
-    )
-    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
-    organization_id: Mapped[str] = mapped_column(ForeignKey("organization.id"))
-    at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    actor_kind: Mapped[str] = mapped_column(String(10))  # user, key, cli, system
-    actor_id: Mapped[str | None] = mapped_column(String(24))
-    actor_name: Mapped[str] = mapped_column(String(254))
-    address: Mapped[str | None] = mapped_column(String(45))
-    action: Mapped[str] = mapped_column(String(40))
-    target_kind: Mapped[str] = mapped_column(String(20))
-    target_id: Mapped[str | None] = mapped_column(String(24))
-    target_name: Mapped[str | None] = mapped_column(String(255))
-    details: Mapped[dict[str, Any]] = mapped_column(JSON)
-    request_id: Mapped[str | None] = mapped_column(String(64))
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_why: Mapped[str | None] = mapped_column(String(10))  # TAKEN_BACK or EXPIRED
