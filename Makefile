@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults check-all serve bench lint format lock clean
+.PHONY: help setup demo test e2e faults soak fuzz check-all serve bench lint format lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -27,13 +27,22 @@ lint: $(READY)  ## ruff, mypy, import-linter
 test: $(READY) lint  ## the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist loadgroup
 
+e2e: $(READY)  ## retestr tests itself: one server watches the dashboard of another
+	@RETESTR_LONG=1 $(BIN)/python -m pytest -s tests/e2e/test_itself.py
+
 faults: $(READY)  ## kill processes of a server for 30 rounds; RETESTR_FAULT_SEED=N plays them again
 	@RETESTR_LONG=1 $(BIN)/python -m pytest -s tests/e2e/test_faults.py
+
+soak: $(READY)  ## half an hour of mixed load: memory and open files stay flat; RETESTR_SOAK_MINUTES=N
+	@$(BIN)/python -m scripts.soak
+
+fuzz: $(READY)  ## decode and compare 100,000 broken images; RETESTR_FUZZ_SEED=N plays them again
+	@RETESTR_FUZZ_INPUTS=$${RETESTR_FUZZ_INPUTS:-100000} $(BIN)/python -m pytest -s tests/vision/test_compare_fuzz.py
 
 check-all: test  ## the suite and the slow proofs
 	@scripts/check-all
 
-bench: $(READY)  ## every benchmark, with its peers
+bench: $(READY)  ## every benchmark, with its peers; writes docs/benchmarks.md
 	@scripts/bench
 
 format: $(READY)  ## let ruff format the code

@@ -69,6 +69,8 @@ def tell(running: contextlib.ExitStack, detach: bool) -> int:
         **os.environ,
         "RETESTR_DATA": str(SCRATCH / "data"),
         "RETESTR_CAPTURE_ALLOW": site_url.removeprefix("http://"),
+        # Ubuntu since 23.10 forbids it to a downloaded browser; here only the sample site is captured
+        "RETESTR_CAPTURE_SANDBOX": os.environ.get("RETESTR_CAPTURE_SANDBOX", "preferred"),
     }
     command = functools.partial(retestr, environment)
     say("Organisation, project with a suite, API key")

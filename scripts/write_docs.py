@@ -11,6 +11,8 @@ from pathlib import Path
 
 import click
 
+from scripts.api_reference import routes
+from server.access.audit import ACTIONS
 from server.access.scopes import SCOPES
 from server.cli import main
 from server.config import table
@@ -31,12 +33,21 @@ def scopes() -> str:
     )
 
 
+def audit_actions() -> str:
+    """All actions of the audit log."""
+    return "\n".join(
+        ["| action | |", "| --- | --- |", *(f"| `{a}` | {says} |" for a, says in ACTIONS.items())]
+    )
+
+
 EXAMPLES = {
     "serve": "retestr serve --host 0.0.0.0 --port 8000",
     "worker": "retestr worker --concurrency 4",
     "browser": "retestr browser",
     "doctor": "retestr doctor",
     "gc": "retestr gc --dry-run",
+    "backup": "retestr backup /backups/retestr-$(date +%F).tar",
+    "restore": "RETESTR_DATA=/var/lib/retestr-new retestr restore /backups/retestr-2026-11-24.tar",
     "init": "RETESTR_ADMIN_PASSWORD='…' retestr init --organization Acme --email ada@example.com",
     "project create": "retestr project create --organization Acme --name Shop --suite retestr.yml",
     "key create": "retestr key create --organization Acme --name 'GitHub Actions CI' --scope run:read --scope run:write",
@@ -46,6 +57,8 @@ EXAMPLES = {
     "secret set": "retestr secret set --organization Acme --project shop --name PASSWORD --origin https://staging.example.com < password.txt",
     "secret list": "retestr secret list --organization Acme --project shop",
     "secret delete": "retestr secret delete --organization Acme --project shop --name PASSWORD",
+    "approve": "retestr approve 0c9v2k7q1m5t8d3b6f4h1j2n --test 'Shop*'",
+    "reject": "retestr reject 0c9v2k7q1m5t8d3b6f4h1j2n --reason 'The button must stay red.'",
     "suite schema": "retestr suite schema > retestr.schema.json",
     "suite check": "retestr suite check retestr.yml",
 }
@@ -92,15 +105,30 @@ def _option(option: click.Option) -> str:
     return f"| {names} | {' '.join(f'{fact}.' for fact in facts if fact)} |"
 
 
-TABLES = {"settings": settings, "scopes": scopes, "commands": commands}
+def check_all() -> str:
+    """The parts of `make check-all`, and the command of each."""
+    script = (DOCS.parent / "scripts/check-all").read_text().replace("\\\n", "")
+    parts = re.findall(r'^part "(.+?)"\s+(.+)$', script, re.MULTILINE)
+    rows = [f"| {what} | `{' '.join(command.replace('$bin/', '').split())}` |" for what, command in parts]
+    return "\n".join(["| part | command |", "| --- | --- |", *rows])
+
+
+TABLES = {
+    "check-all": check_all,
+    "settings": settings,
+    "scopes": scopes,
+    "commands": commands,
+    "audit-actions": audit_actions,
+    "routes": routes,
+}
 
 
 def written(text: str) -> str:
     """A document with these parts as the code has them."""
     for name, make in TABLES.items():
-        pattern = rf"(<!-- {name} -->\n).*?(\n<!-- /{name} -->)"
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
         made = make().replace("\\", "\\\\")
-        text = re.sub(pattern, rf"\g<1>{made}\g<2>", text, flags=re.DOTALL)
+        text = re.sub(pattern, rf"\g<1>{made}\n\g<2>", text, flags=re.DOTALL)
     return text
 
 

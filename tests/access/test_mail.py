@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Iterator
 from email import message_from_bytes
-from email.message import Message
+from email.message import EmailMessage, Message
 from typing import Any
 
 import pytest
@@ -79,3 +79,13 @@ def test_a_mail_server_that_is_down_disturbs_nothing(world: World, settings: Set
     assert answer.status_code == 200
     with app.app_context():
         db.engine.dispose()
+
+
+def test_an_address_of_a_mail_server_that_cannot_be_read_is_logged_without_its_password(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    message = EmailMessage()
+    message["To"] = "grace@acme.example"
+    mail._deliver("smtp://ada:hunter2/x@mail.example:587", message)
+    assert "mail to grace@acme.example was not sent: ValueError" in caplog.text
+    assert "hunter2" not in caplog.text

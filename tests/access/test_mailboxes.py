@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from server.access import invitations, oauth, passwords, people, tokens
+from server.access import invitations, limits, oauth, passwords, people, tokens
 from server.access.audit import CLI, Actor
 from server.access.identities import Identity, Provider
 from server.access.passwords import BY_PERSON
@@ -138,7 +138,7 @@ def test_a_reset_keeps_the_account_elsewhere_that_proves_the_address(world: Worl
 def test_a_reset_opens_what_the_guessing_of_others_has_closed(world: World) -> None:
     for number in range(BY_PERSON.count):
         passwords.check("ada@acme.example", "a guess", f"203.0.113.{number}")
-    with pytest.raises(passwords.TooMany):
+    with pytest.raises(limits.TooMany):
         passwords.check("ada@acme.example", "correct horse battery", OWNER)
     passwords.begin_reset("ada@acme.example", token := tokens.new())
     ada = passwords.reset(token, NEW, OWNER)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from sqlalchemy import update
+from werkzeug.security import generate_password_hash
 
 from server.access import passwords, people
+from server.access.audit import CLI
 from server.database import db, writing
 from server.models import LoginSession, Membership, User
 from server.problems import Conflict, Invalid
@@ -16,6 +18,19 @@ def test_founding_twice_says_so_and_changes_nothing(world: World) -> None:
     organization, user, is_new = people.found_organization("Acme", "ADA@acme.example ", "another password 1")
     assert (organization.id, is_new) == (world.acme.id, False)
     assert passwords.check("ada@acme.example", "correct horse battery", "127.0.0.1") == user
+
+
+def test_blanks_around_an_organisation_s_name_make_no_second_one(world: World) -> None:
+    organization, _, is_new = people.found_organization(" Acme ", "ada@acme.example", "another password 1")
+    assert (organization.id, is_new) == (world.acme.id, False)
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 201, "Acme\rBcc: eve@other.example"])
+def test_an_organisation_s_name_is_one_line(world: World, name: str) -> None:
+    with pytest.raises(Invalid, match="An organisation's name has 1 to 200 characters on one line"):
+        people.found_organization(name, "ada@acme.example", "correct horse battery")
+    with pytest.raises(Invalid, match="on one line"):
+        people.rename_organization(world.acme, name, CLI)
 
 
 def test_an_organisation_of_others_cannot_be_taken_over(world: World) -> None:
@@ -31,6 +46,13 @@ def test_a_wrong_address_or_short_password_is_refused(world: World, email: str, 
     with pytest.raises(Invalid):
         people.found_organization("New", email, password)
     assert people.organization_named("New") is None
+
+
+def test_a_password_is_kept_at_the_full_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        passwords, "generate_password_hash", generate_password_hash
+    )  # tests have a cheaper one
+    assert passwords.hashed("correct horse battery").startswith("scrypt:32768:8:1$")
 
 
 def test_only_the_right_password_logs_in(world: World) -> None:

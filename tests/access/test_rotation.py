@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from server import times
 from server.access import keys
 from server.access.audit import CLI
 from server.database import db, now, writing
@@ -31,7 +32,7 @@ def test_a_rotated_key_lives_on_for_the_overlap_and_both_are_linked(world: World
     left = row_of(old).expires_at - now()
     assert timedelta(hours=23) < left <= timedelta(hours=24)
     details = db.session.query(AuditEvent).filter_by(action="API_KEY_ROTATE").one().details
-    after = {"expiresAt": row_of(old).expires_at.isoformat()}
+    after = {"expiresAt": times.rfc_3339(row_of(old).expires_at)}
     assert details == {"successor": new["id"], "before": {"expiresAt": None}, "after": after}
     for key in (old, new["key"]):
         assert Api(world.app.test_client(), key).get("/runs").status_code == 200
@@ -79,7 +80,7 @@ def test_a_key_grants_no_more_and_lives_no_longer_than_its_maker(world: World) -
     rotated = maker.post(f"/keys/{row_of(maker.key).id}/rotate").json
     assert rotated["expiresAt"] <= (now() + timedelta(days=1)).isoformat()
     holder = keys.find(world.key("run:read"))
-    with pytest.raises(Invalid, match="no more than its maker"):
+    with pytest.raises(Invalid, match="no more than the key that makes it"):
         keys.create(world.acme.id, "more", ["run:write"], CLI, maker=holder)
 
 

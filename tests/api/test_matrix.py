@@ -9,14 +9,14 @@ from datetime import timedelta
 
 import pytest
 
-from server.access import keys
+from server.access import keys, thumbnails
 from server.access.audit import CLI
 from server.access.scopes import ORGANIZATION_WIDE, ROUTES, SCOPES, allows
 from server.database import db, now, writing
 from server.models import ApiKey, Baseline
 from server.runs import secrets
 from tests.conftest import SUITE, Api, World
-from tests.runs.test_judging import History
+from tests.runs.history import History
 
 CLOSED = sorted((route for route, scope in ROUTES.items() if scope), key=str)
 BODIES = {
@@ -31,6 +31,7 @@ BODIES = {
 }
 CREATING = {
     ("POST", "/api/runs"), ("POST", "/api/projects"), ("POST", "/api/keys"), ("POST", "/api/keys/<key_id>/rotate"),
+    ("POST", "/api/baselines/<baseline_id>/restore"),
 }  # fmt: skip
 
 
@@ -39,6 +40,7 @@ def paths(world: World) -> dict[tuple[str, str], str]:
     """The path of each route, with the ID of a thing that is there and that the route can be used on."""
     history = History(world)
     history.run("main", "white")
+    history.approve(history.run("main", "red"))  # so that the first baseline is one to go back to
     changed = history.run("main", "black")
     origins = ["https://x.example"]
     secrets.put(world.shop, "KEY", "a secret", origins, CLI, world.app.extensions["retestr"])
@@ -47,8 +49,9 @@ def paths(world: World) -> dict[tuple[str, str], str]:
         "run_id": changed.run_id,
         "snapshot_id": changed.id,
         "project_id": world.shop.id,
-        "baseline_id": db.session.query(Baseline).first().id,
+        "baseline_id": db.session.query(Baseline).order_by(Baseline.id).first().id,
         "key_id": keys.create(world.acme.id, "target", ["run:read"], CLI)[0].id,
+        "token": thumbnails.sign(changed.id, now() + timedelta(days=1), str(world.app.secret_key)),
     }
     found = {}
     for route in ROUTES:

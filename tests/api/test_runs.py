@@ -195,3 +195,16 @@ def test_ten_thousand_snapshots_are_one_run(world: World) -> None:
     suite = SUITE[: SUITE.index("tests:")] + f"tests:\n{tests}\n"
     assert world.trigger(suite=suite)["counts"]["total"] == 10_000
     assert db.session.query(Snapshot).count() == 10_000
+
+
+def test_the_suite_that_a_run_was_made_from_can_be_read(world: World) -> None:
+    own, sent = world.trigger(), world.trigger(suite=SUITE.replace("Prices", "Other"))
+    world.api().call("PUT", "/projects/shop/suite", data=SUITE.replace("Home", "Start"))
+    reader = world.api("run:read")
+    assert reader.get(f"/runs/{own['id']}/suite").text == SUITE
+    answer = reader.get(f"/runs/{sent['id']}/suite")
+    assert (answer.content_type, answer.text) == (
+        "application/yaml; charset=utf-8",
+        SUITE.replace("Prices", "Other"),
+    )
+    assert world.api(organization=world.other).get(f"/runs/{sent['id']}/suite").status_code == 404

@@ -19,7 +19,7 @@ from tests.e2e.conftest import BIN, ROOT, Server, make_server, suite_of  # noqa:
 
 LONG = bool(os.environ.get("RETESTR_LONG"))
 SEED = random.SystemRandom().randrange(2**32) if LONG else 20260
-EXAMPLES, TIMEOUT_S = (200, 1200) if LONG else (8, 120)
+EXAMPLES, TIMEOUT_S = (200, 1200) if LONG else (8, 400)
 
 SETTINGS = """\
 [checks.negative_data_rejection]

@@ -22,7 +22,7 @@ def test_a_secret_is_stored_replaced_listed_and_deleted_and_never_told(world: Wo
     assert (item["name"], item["origins"], item["createdBy"]) == ("KEY", ["http://y.example"], "a key")
     assert api.call("DELETE", f"{path}/KEY").status_code == 204
     assert api.call("DELETE", f"{path}/KEY").status_code == 404
-    assert api.get(path).json == {"items": []}
+    assert api.get(path).json == {"items": [], "nextCursor": None}
     answers.append(api.get("/audit-logs"))
     assert [e["action"] for e in answers[-1].json["items"]][:3] == [
         "SECRET_DELETE",
@@ -30,6 +30,19 @@ def test_a_secret_is_stored_replaced_listed_and_deleted_and_never_told(world: Wo
         "SECRET_SET",
     ]
     assert all(VALUE not in answer.text for answer in answers)
+
+
+def test_secrets_are_listed_by_name_and_page_by_page(world: World) -> None:
+    api, path = world.api(), "/projects/shop/secrets"
+    for name in ("B", "a_1", "A"):
+        assert api.call("PUT", f"{path}/{name}", json=GOOD).status_code == 200
+    whole, seen, cursor = api.get(path).json, [], ""
+    while cursor is not None:
+        answer = api.get(f"{path}?limit=1{'&cursor=' + cursor if cursor else ''}").json
+        seen += answer["items"]
+        cursor = answer["nextCursor"]
+    assert (seen, whole["nextCursor"]) == (whole["items"], None)
+    assert len(seen) == 3
 
 
 @pytest.mark.parametrize(
@@ -50,7 +63,7 @@ def test_what_cannot_be_stored_is_refused_without_its_value(
     answer = world.api().call("PUT", f"/projects/shop/secrets/{name}", json=body)
     assert answer.status_code == 422
     assert VALUE not in answer.text
-    assert world.api().get("/projects/shop/secrets").json == {"items": []}
+    assert world.api().get("/projects/shop/secrets").json == {"items": [], "nextCursor": None}
 
 
 def test_a_run_that_needs_an_unknown_secret_is_refused(world: World) -> None:

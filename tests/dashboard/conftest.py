@@ -10,19 +10,18 @@ import io
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from flask.testing import FlaskClient
 from PIL import Image as Picture
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from sqlalchemy import event, select, update
-from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
-from server import create_app
-from server.access import people
-from server.access.audit import CLI
+from server import create_app, migrations
+from server.access import passwords, people
+from server.access.audit import CLI, Actor
 from server.config import Settings
 from server.database import db, writing
 from server.images import open_store
@@ -31,6 +30,9 @@ from server.runs import baselines, lifecycle, projects, trigger
 from server.runs.lifecycle import Outcome
 from server.runs.trigger import Trigger
 from server.vision.browser import find_browser
+
+if TYPE_CHECKING:
+    from tests.dashboard.browsing import Served
 
 PASSWORD = "correct horse battery"
 SIZE = (160, 120)
@@ -52,12 +54,6 @@ def picture(colour: str, marked: str | None = None) -> bytes:
     file = io.BytesIO()
     image.save(file, "PNG")
     return file.getvalue()
-
-
-@cache
-def _password_hash() -> str:
-    """Made once: scrypt is slow on purpose."""
-    return generate_password_hash(PASSWORD)
 
 
 class Visitor:
@@ -90,7 +86,7 @@ class Site:
         self.app = create_app(settings)
         self.store = open_store(settings.storage)
         with self.app.app_context():
-            db.create_all()
+            migrations.upgrade(db.engine, settings)
             self.organization, self.other = self._organization("Acme"), self._organization("Other")
             self.admin = self.member(self.organization, "ada@acme.example", people.ADMIN)
             self.editor = self.member(self.organization, "ed@acme.example", people.EDITOR)
@@ -108,7 +104,7 @@ class Site:
     def member(self, organization: Organization, email: str, role: str) -> User:
         """A new person with a role in an organisation."""
         with writing() as session:
-            user = User(email=email, name=email.split("@")[0], password_hash=_password_hash())
+            user = User(email=email, name=email.split("@")[0], password_hash=passwords.hashed(PASSWORD))
             session.add(user)
             session.flush()
             session.add(Membership(organization_id=organization.id, user_id=user.id, role=role))
@@ -126,11 +122,13 @@ class Site:
             session["token"] = token
         return Visitor(client)
 
-    def trigger(self, branch: str = "main", names: list[str] | None = None, **asked: Any) -> str:
+    def trigger(
+        self, branch: str = "main", names: list[str] | None = None, by: Actor = CLI, **asked: Any
+    ) -> str:
         """A PENDING run; returns its ID."""
         with self.app.app_context():
             suite = suite_of(names) if names else None
-            return trigger.trigger(self.shop, Trigger(branch, suite=suite, **asked), CLI, 1000)[0].id
+            return trigger.trigger(self.shop, Trigger(branch, suite=suite, **asked), by, 10_000)[0].id
 
     def run(
         self, looks: Mapping[str, str], branch: str = "main", judged: int | None = None, **asked: Any
@@ -150,6 +148,14 @@ class Site:
         names = [f"Page{n:03}" for n in range(count)]
         self.run(dict.fromkeys([*names, "Same"], "white"))
         return self.run({**dict.fromkeys(names, "white/red"), "Same": "white"}, branch, **asked)
+
+    def group(self, run_id: str, count: int) -> str:
+        """Has a run's first `count` snapshots show the same change; returns the group's name."""
+        name = f"{count:064x}"
+        with self.app.app_context(), writing() as session:
+            alike = [snapshot.id for snapshot in self._snapshots(run_id)[:count]]
+            session.execute(update(Snapshot).where(Snapshot.id.in_(alike)).values(group=name))
+        return name
 
     def _outcome(self, snapshot: Snapshot, look: str) -> Outcome:
         if look == "error":
@@ -249,3 +255,32 @@ def browser_path() -> str:
     if path is None:
         pytest.skip("no Chromium on this machine; `make setup` installs one")
     return str(path)
+
+
+@pytest.fixture(scope="module")
+def browser(browser_path: str) -> Iterator[Browser]:
+    """A real Chromium, waited for as long as a busy machine may need."""
+    expect.set_options(timeout=20_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def served(site: Site, browser: Browser) -> Iterator[Served]:
+    """The site on a port with a browser at it; the browser complains of nothing, and no request leaves the server."""
+    from tests.dashboard import browsing
+
+    with browsing.served(site, browser) as made:
+        yield made
+    assert made.complaints == []
+    assert made.left == []
+
+
+@pytest.fixture
+def axe() -> Callable[[Page], list[str]]:
+    """What axe-core finds wrong with a page as it is shown now."""
+    from tests.dashboard import browsing
+
+    return browsing.violations

@@ -31,7 +31,7 @@ def test_a_name_is_changed_and_an_empty_one_refused(site: Site) -> None:
     assert 'value="Vi Hart"' in visitor.page(PATH)
     answer = visitor.send(f"{PATH}/name", {"name": " "})
     assert answer.status_code == 422
-    assert "A name has 1 to 200 characters." in answer.text
+    assert "A name has 1 to 200 characters on one line." in answer.text
     assert site.get(User, site.viewer.id).name == "Vi Hart"
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from server import times
 from server.dashboard import formats
 
 NOON = datetime(2026, 5, 9, 12, 0, 0, tzinfo=UTC)
@@ -52,4 +53,4 @@ def test_only_what_is_a_hash_is_shortened() -> None:
 
 
 def test_exact_times_name_their_zone() -> None:
-    assert formats.exact(NOON) == "2026-05-09 12:00:00 UTC"
+    assert times.exact(NOON) == "2026-05-09 12:00:00 UTC"

@@ -67,7 +67,7 @@ def test_it_never_leads_to_another_site(site: Site, address: str) -> None:
 
 def test_a_part_of_a_page_that_needs_a_log_in_sends_the_whole_page_there(site: Site) -> None:
     headers = {"HX-Request": "true", "HX-Current-URL": "http://localhost/projects/tea-shop?status=FAILED"}
-    answer = site.anonymous().get("/runs/abc/row", headers=headers)
+    answer = site.anonymous().get("/runs/abc/progress", headers=headers)
     assert answer.status_code == 401
     assert answer.headers["HX-Redirect"] == "/login?next=/projects/tea-shop?status%3DFAILED"
 

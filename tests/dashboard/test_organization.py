@@ -21,11 +21,14 @@ def test_an_admin_renames_it_and_the_bar_says_so(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("", "needs a name"), ("Other", "already"), ("x" * 201, "1 to 200")]
+    ("name", "said", "status"),
+    [("", "on one line", 422), ("Other", "already", 409), ("x" * 201, "1 to 200", 422)],
 )
-def test_a_name_that_cannot_be_used_is_told_and_kept_in_the_form(site: Site, name: str, said: str) -> None:
+def test_a_name_that_cannot_be_used_is_told_and_kept_in_the_form(
+    site: Site, name: str, said: str, status: int
+) -> None:
     answer = site.visit().send(PATH, {"name": name})
-    assert answer.status_code == 422
+    assert answer.status_code == status
     assert said in answer.text
     assert f'value="{name}"' in answer.text
     assert site.get(Organization, site.organization.id).name == "Acme"

@@ -95,3 +95,29 @@ def test_a_run_of_which_only_its_row_is_left_says_so(site: Site) -> None:
     run = site.run({"Home": "white"})
     collect_after(site, 401)
     assert "Retention has removed the pages of this run" in site.visit().page(f"/runs/{run}")
+
+
+def test_patterns_of_branches_are_approved_without_a_person(site: Site) -> None:
+    visitor, path = site.visit(site.editor), "/projects/tea-shop/settings"
+    visitor.send(path, FORM | {"auto_approve": " renovate/* \r\n\r\ndependabot/*"})
+    assert site.get(Project, site.shop.id).auto_approve == ["renovate/*", "dependabot/*"]
+    assert "renovate/*\ndependabot/*</textarea>" in visitor.page(path)
+    too_many = visitor.send(path, FORM | {"auto_approve": "a\n" * 51})
+    assert (too_many.status_code, "up to 50 patterns" in too_many.text) == (422, True)
+    assert len(site.get(Project, site.shop.id).auto_approve) == 2
+    visitor.send(path, FORM | {"auto_approve": ""})
+    assert site.get(Project, site.shop.id).auto_approve == []
+
+
+def test_an_admin_deletes_a_project_after_a_question_but_not_while_it_runs(
+    site: Site, text_of: Callable[[str], str]
+) -> None:
+    visitor, path = site.visit(), "/projects/tea-shop/delete"
+    run = site.trigger()
+    assert "Its 1 run, baselines, suite and secrets are gone" in text_of(visitor.page(path))
+    assert visitor.send(path).status_code == 409
+    visitor.send(f"/runs/{run}/cancel")
+    assert visitor.send(path).location == "/"
+    assert "Tea Shop is deleted." in visitor.page("/")
+    assert site.get(Project, site.shop.id) is None
+    assert site.actions()[-1] == "PROJECT_DELETE"

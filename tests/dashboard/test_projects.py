@@ -22,8 +22,9 @@ def test_without_projects_it_says_how_to_make_one(site: Site, text_of: Callable[
     with site.app.app_context():
         projects.remove(site.shop, CLI)
     page = text_of(site.visit().page("/"))
-    assert 'retestr project create --organization "Acme" --name' in page
-    assert "New project" in page
+    assert "Paste the address of a page" in page
+    assert "Take the first pictures" in page
+    assert "Take the first pictures" not in site.visit(site.viewer).page("/")
 
 
 def test_the_number_of_queries_does_not_grow_with_the_projects(site: Site) -> None:

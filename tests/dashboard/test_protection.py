@@ -20,6 +20,13 @@ PAGES = [
     "/projects/new",
     "/projects/tea-shop",
     "/projects/tea-shop/suite",
+    "/projects/tea-shop/baselines",
+    "/projects/tea-shop/health",
+    "/projects/tea-shop/settings",
+    "/projects/tea-shop/delete",
+    "/search?q=tea",
+    "/baselines/{baseline}",
+    "/baselines/{baseline}/restore",
     "/cancel-all",
     "/runs/{run}",
     "/runs/{run}/approve",
@@ -27,6 +34,7 @@ PAGES = [
     "/settings/api-keys",
     "/settings/api-keys?show=all",
     "/settings/audit-logs",
+    "/settings/workers",
     "/settings/members",
     "/settings/members/leave",
     "/settings/organization",
@@ -44,6 +52,7 @@ def filled(site: Site) -> Iterator[dict[str, str]]:
     yield {
         "run": run,
         "snapshot": site.snapshots(run)[0].id,
+        "baseline": site.snapshots(run)[0].baseline_id or "",
         "invitation": invitation,
         "reset": reset,
     }
@@ -76,10 +85,16 @@ class _Inline(HTMLParser):
 def test_a_viewer_sees_no_button_that_would_be_refused(site: Site, filled: dict[str, str]) -> None:
     site.trigger("waiting")
     viewer = site.visit(site.viewer)
-    for path in ("/", "/projects/tea-shop", "/projects/tea-shop/suite", "/runs/{run}"):
+    for path in (
+        "/",
+        "/projects/tea-shop",
+        "/projects/tea-shop/suite",
+        "/baselines/{baseline}",
+        "/runs/{run}",
+    ):
         page = viewer.page(path.format(**filled))
         assert re.findall(r'<form[^>]*method="post"[^>]*action="([^"]*)"', page) == ["/logout"]
-        assert not re.search(r'href="[^"]*(/projects/new|/cancel-all|/approve|/reject)', page)
+        assert not re.search(r'href="[^"]*(/projects/new|/cancel-all|/approve|/reject|/restore)', page)
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -145,7 +160,15 @@ def test_the_cookie_is_secure_where_the_dashboard_is(tmp_path: Path, public_url:
 
 def test_what_others_own_is_not_there(site: Site, filled: dict[str, str]) -> None:
     stranger = site.visit(site.stranger)
-    for path in ("/projects/tea-shop", "/projects/tea-shop/suite", "/runs/{run}", "/runs/{run}/row"):
+    for path in (
+        "/projects/tea-shop",
+        "/projects/tea-shop/suite",
+        "/projects/tea-shop/baselines",
+        "/baselines/{baseline}",
+        "/baselines/{baseline}/image.png",
+        "/runs/{run}",
+        "/projects/tea-shop/rows",
+    ):
         assert stranger.get(path.format(**filled)).status_code == 404
     for path in ("/runs/{run}/cancel", "/runs/{run}/approve", "/snapshots/{snapshot}/approve"):
         assert stranger.send(path.format(**filled)).status_code == 404
@@ -164,7 +187,17 @@ def test_errors_are_pages_with_a_way_on(site: Site) -> None:
         answer = visitor.get("/no/such/page")
         assert answer.status_code == 404
         assert 'href="/"' in answer.text
+        assert "Nothing is at this address" in answer.text
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+
+
+def test_a_page_of_another_of_ones_organisations_says_how_to_get_there(site: Site) -> None:
+    run = site.run({"Home": "white"})
+    site.join(site.organization, site.stranger, "Viewer")
+    answer = site.visit(site.stranger).get(f"/runs/{run}")
+    assert answer.status_code == 404
+    assert "turn to that one in the bar on top" in answer.text
+    assert "turn to that one" not in site.visit(site.viewer).get("/runs/nothing").text
 
 
 def test_static_files_are_kept_as_long_as_they_do_not_change(site: Site) -> None:

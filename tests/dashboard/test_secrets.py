@@ -71,7 +71,7 @@ def test_a_runs_page_tells_its_notice_and_what_the_browser_reported(site: Site) 
         session.execute(update(Snapshot).values(evidence=evidence))
         db.session.expire_all()
     page = site.visit(site.viewer).page(f"/runs/{run}")
-    assert page.index("Captured with Chromium 157") < page.index('aria-label="Snapshots of this run"')
+    assert page.index("Captured with Chromium 157") < page.index('id="subject"')
     assert "The browser reported 3 problems" in page
     for said in ("&lt;b&gt;oh&lt;/b&gt;", "ReferenceError: boom", "http://a/x: HTTP 404", "navigation 12 ms"):
         assert said in page

@@ -36,3 +36,13 @@ def test_a_viewer_reads_it(site: Site, text_of: Callable[[str], str]) -> None:
     page = site.visit(site.viewer).page(PATH)
     assert "<textarea" not in page
     assert "name: Prices" in text_of(page)
+
+
+def test_each_test_shows_how_it_shall_look(site: Site) -> None:
+    site.run({"Home": "white"})
+    site.run({"Home": "blue"}, "feature/x")
+    page = site.visit(site.viewer).page("/projects/tea-shop/suite")
+    baseline = site.snapshots(site.run({"Home": "white"}))[0].baseline_id
+    assert f'href="/baselines/{baseline}">Home</a>' in page
+    assert f'src="/baselines/{baseline}/image.png"' in page
+    assert page.count("/image.png") == 1  # Prices has none yet

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 import requests
+from requests.exceptions import ChunkedEncodingError  # an answer that ends in its middle
 
 from tests.e2e.conftest import TERMINAL, Server, Site, process_ids, processes_of, suite_of, wait_until
 
@@ -68,7 +69,7 @@ class Clients:
     def ask(self, method: str, path: str, json: object = None, **extra: str) -> requests.Response:
         """An answer; asked again while there is nobody to give one."""
         while True:
-            with contextlib.suppress(requests.ConnectionError, requests.Timeout):
+            with contextlib.suppress(requests.ConnectionError, requests.Timeout, ChunkedEncodingError):
                 url, headers = f"{self.server.url}/api{path}", {"Authorization": f"Bearer {self.server.key}"}
                 answer = requests.request(method, url, headers={**headers, **extra}, json=json, timeout=30)
                 if answer.status_code != 503:
@@ -182,7 +183,9 @@ def test_every_accepted_run_ends_once_whatever_is_killed(
         site.page(name, name)
     site.slow = 0.2
     server = make_server(
-        RETESTR_CAPTURE_ALLOW=site.url.removeprefix("http://"), RETESTR_KEY_REQUESTS_PER_MINUTE="1000000"
+        RETESTR_CAPTURE_ALLOW=site.url.removeprefix("http://"),
+        RETESTR_KEY_REQUESTS_PER_MINUTE="1000000",
+        RETESTR_PAGE_TIMEOUT_S="20",  # a browser without the process that makes its pages is found out by that
     )
     project = server.set_up(suite_of(site.url, *PAGES))
     server.start()

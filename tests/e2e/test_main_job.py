@@ -166,7 +166,7 @@ def test_the_doctor_finds_everything_well(server: Server) -> None:
     )
     assert done.returncode == 0, done.stdout
     assert [line.split()[1] for line in done.stdout.splitlines()] == [
-        "browser:", "database:", "store:", "queue:", "clock:",
+        "browser:", "database:", "store:", "queue:", "workers:", "clock:",
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Server
-from tests.vision.vision_visited import Visited
+from tests.vision.visited import Visited
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 

@@ -10,7 +10,7 @@ from server.runs import claims, judge, lifecycle
 from server.runs.identity import difference
 from server.vision import page as vision
 from tests.conftest import World
-from tests.runs.test_judging import History, picture
+from tests.runs.history import History, picture
 
 OLD = {
     "name": "chromium-headless-shell", "version": "156.0.8078.79", "platform": "linux-x86_64", "flags": "f", "fonts": "a"

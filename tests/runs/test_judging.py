@@ -2,67 +2,18 @@
 
 from __future__ import annotations
 
-import io
 from datetime import timedelta
 
 import pytest
-from PIL import Image as Picture
 
 from server.access.audit import CLI
 from server.database import db, now, writing
-from server.images import open_store
-from server.models import AuditEvent, Baseline, Chunk, Run, Snapshot
+from server.models import AuditEvent, Baseline, Chunk
 from server.problems import Conflict
-from server.runs import claims, judge, lifecycle, review, trigger
+from server.runs import claims, lifecycle, review, trigger
 from server.runs.trigger import Trigger
-from server.vision import page as vision
 from tests.conftest import World
-
-ONE_TEST = "baseUrl: http://127.0.0.1:9\ntests:\n  - {name: Home, path: /}\n"
-
-
-def picture(colour: str) -> bytes:
-    file = io.BytesIO()
-    Picture.new("RGB", (20, 10), colour).save(file, "PNG")
-    return file.getvalue()
-
-
-class History:
-    """Plays runs of a one-test project whose page is a plain colour."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.store = open_store(world.app.extensions["retestr"].storage)
-
-    def begin(self, branch: str, base: str | None = None, commit: str | None = None) -> Run:
-        asked = Trigger(branch, suite=ONE_TEST, base_branch=base, commit_sha=commit)
-        return trigger.trigger(self.world.shop, asked, CLI, 100)[0]
-
-    def finish(self, run: Run, colour: str) -> Snapshot:
-        claim = next(c for c in iter(lambda: claims.claim("w"), None) if c.run_id == run.id)
-        (job,) = judge.jobs(claim.snapshot_ids)
-        png = picture(colour)
-        image = vision.Image(png, self.store.put(png), 20, 10, (), 1, (), None, 200, 0.1)
-        outcome = judge.judge(job, image, {"name": "chromium"}, self.store, 100)
-        assert lifecycle.record("w", job.snapshot_id, outcome)
-        claims.finish("w", claim)
-        db.session.expire_all()
-        return db.session.get_one(Snapshot, job.snapshot_id)
-
-    def run(self, branch: str, colour: str, base: str | None = None) -> Snapshot:
-        return self.finish(self.begin(branch, base), colour)
-
-    def approve(self, snapshot: Snapshot) -> None:
-        review.review_snapshot(snapshot, "APPROVED", CLI)
-
-
-@pytest.fixture
-def history(world: World) -> History:
-    return History(world)
-
-
-def verdict(snapshot: Snapshot) -> tuple[str, str]:
-    return snapshot.run.status, snapshot.status
+from tests.runs.history import ONE_TEST, History, verdict
 
 
 def test_new_on_the_default_branch_passes_and_becomes_the_baseline(history: History) -> None:
@@ -84,6 +35,21 @@ def test_a_change_fails_until_it_is_approved(history: History) -> None:
     history.approve(changed)
     assert verdict(changed) == ("PASSED", "CHANGED")
     assert verdict(history.run("main", "black")) == ("PASSED", "UNCHANGED")
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("maxDiffPixels: 199", "CHANGED"),
+        ("maxDiffPixels: 200", "UNCHANGED"),
+        ("maxDiffRatio: 0.99", "CHANGED"),
+        ("maxDiffRatio: 1", "UNCHANGED"),
+        ("threshold: 1", "UNCHANGED"),
+    ],
+)
+def test_a_page_may_differ_as_far_as_its_suite_says(history: History, said: str, status: str) -> None:
+    history.run("main", "white")
+    assert history.run("main", "black", suite=f"{said}\n{ONE_TEST}").status == status
 
 
 def test_a_rejected_change_keeps_the_run_failed_and_makes_no_baseline(history: History) -> None:
@@ -174,3 +140,11 @@ def test_a_run_with_an_error_is_error_whatever_else_changed(history: History, wo
     db.session.refresh(run)
     assert (run.status, run.error, run.done) == ("ERROR", 3, 4)
     assert "3 of 4" in run.message
+
+
+def test_where_rows_were_inserted_or_removed_stays_with_the_snapshot(history: History) -> None:
+    history.run("main", "red/blue/white")
+    assert history.run("inserted", "red/green/blue/white").shifts == [[10, 10]]
+    assert history.run("removed", "red/white").shifts == [[10, -10]]
+    assert history.run("recoloured", "red/green/white").shifts == []
+    assert history.run("same", "red/blue/white").shifts is None

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from apiflask import APIFlask
 
+from server import supervisor
 from server.config import Settings
 from server.runs import work
 from server.runs.work import Worker
+from server.vision.page import CaptureError
 from server.worker import never_captured
 
 
@@ -111,6 +113,17 @@ def test_a_chunk_that_is_cancelled_while_it_waits_keeps_nobody_waiting(worker: W
     play(scene)
 
 
+def test_settings_that_no_browser_can_be_had_with_end_a_run_and_hang_none(app: APIFlask) -> None:
+    def unreadable() -> Any:
+        raise ValueError("Port could not be cast to integer value as 'port'")
+
+    async def scene() -> None:
+        with pytest.raises(CaptureError, match="does not start on the worker's machine"):
+            await used(Worker(app, "a worker", unreadable))
+
+    play(scene)
+
+
 def test_what_the_server_works_with_is_closed_to_pages(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RETESTR_LISTENS", "http://0.0.0.0:8000")
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://minio.internal:9000")
@@ -118,7 +131,7 @@ def test_what_the_server_works_with_is_closed_to_pages(monkeypatch: pytest.Monke
         public_url="http://retestr.internal",
         database_url="postgresql://retestr:secret@db.internal/retestr",
         broker_url="redis://broker.internal:6380",
-        storage_url="s3://images",
+        storage_url="s3://images?endpoint=https://store.internal",
         capture_proxy="http://ada:secret@proxy.internal:3128",
     )
 
@@ -128,5 +141,18 @@ def test_what_the_server_works_with_is_closed_to_pages(monkeypatch: pytest.Monke
         ("db.internal", 5432),
         ("broker.internal", 6380),
         ("minio.internal", 9000),
+        ("store.internal", 443),
         ("proxy.internal", 3128),
     }
+
+
+@pytest.mark.parametrize("password", ["pa/ss", "pa#ss", "pa?ss", "pa:ss"])
+def test_a_database_is_closed_to_pages_whatever_its_password(password: str) -> None:
+    settings = Settings(database_url=f"postgresql://retestr:{password}@db.internal/retestr")
+    assert never_captured(settings) == (("db.internal", 5432),)
+
+
+@pytest.mark.parametrize("host", ["::", "::1", "127.0.0.1"])
+def test_a_server_is_closed_to_its_own_pages_on_ipv6_too(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RETESTR_LISTENS", f"tcp://{supervisor.address(host, 8000)}")
+    assert never_captured(Settings()) == ((host, 8000),)

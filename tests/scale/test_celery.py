@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import redis
 from sqlalchemy import create_engine, text
 
 from server.config import load
@@ -20,7 +19,6 @@ from tests.e2e.conftest import (
     BIN,
     Server,
     Site,
-    free_port,
     make_server,
     process_ids,
     site,
@@ -28,6 +26,7 @@ from tests.e2e.conftest import (
     wait_until,
 )
 from tests.postgres import Databases
+from tests.scale.machines import Redis, Workers
 
 __all__ = ["make_server", "site"]
 BROKER = os.environ.get("RETESTR_TEST_BROKER_URL", "")
@@ -39,65 +38,6 @@ pytestmark = [
 ]
 PAGES = [f"p{i}.html" for i in range(40)]
 only_postgresql = pytest.mark.parametrize("server", ["postgresql"], indirect=True)
-
-
-class Redis:
-    """A Redis of our own, which can be stopped and comes back empty."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = free_port()
-        self.url = f"redis://127.0.0.1:{self.port}/0"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> Redis:
-        self.process = subprocess.Popen(
-            ["redis-server", "--bind", "127.0.0.1", "--port", str(self.port), "--save", ""],
-            cwd=self.folder,
-            stdout=subprocess.DEVNULL,
-        )
-        wait_until(self.answers, "Redis answers", 10)
-        return self
-
-    def stop(self) -> None:
-        assert self.process is not None
-        self.process.terminate()
-        self.process.wait(10)
-
-    def answers(self) -> bool:
-        with contextlib.suppress(redis.ConnectionError), redis.Redis(port=self.port) as client:
-            return bool(client.ping())
-        return False
-
-
-class Workers:
-    """The `retestr worker` processes beside a server, each a process group of its own."""
-
-    def __init__(self, server: Server) -> None:
-        self.server = server
-        self.running: list[subprocess.Popen[bytes]] = []
-
-    def start(self, count: int = 1) -> None:
-        with (self.server.folder / "server.log").open("ab") as log:
-            self.running += [
-                subprocess.Popen(
-                    [BIN / "retestr", "worker", "--concurrency", "1"],
-                    env=self.server.environment,
-                    stdout=log,
-                    stderr=log,
-                    start_new_session=True,
-                )
-                for _ in range(count)
-            ]
-
-    def end(self, number: signal.Signals) -> list[int]:
-        """Sends all of them a signal; returns their exit codes."""
-        for process in self.running:
-            if process.poll() is None:
-                process.send_signal(number)
-        codes = [process.wait(60) for process in self.running]
-        self.running.clear()
-        return codes
 
 
 @pytest.fixture

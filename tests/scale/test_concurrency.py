@@ -17,9 +17,11 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from server.access import audit, invitations, people
 from server.access.audit import CLI
 from server.database import db, writing
-from server.models import Baseline, Chunk, Image, Run, Snapshot
+from server.models import Baseline, Chunk, Image, Run, Snapshot, User
+from server.problems import Invalid
 from server.runs import claims, lifecycle, review, trigger
 from server.runs.claims import Claim
 from server.runs.lifecycle import Outcome
@@ -54,8 +56,8 @@ def meet_after(monkeypatch: pytest.MonkeyPatch, module: ModuleType, name: str) -
     """Has the first two that come out of a function wait for each other, where the database lets both come so far."""
     function, together = getattr(module, name), threading.Barrier(2)
 
-    def met(*arguments: object) -> object:
-        found = function(*arguments)
+    def met(*arguments: object, **named: object) -> object:
+        found = function(*arguments, **named)
         with contextlib.suppress(threading.BrokenBarrierError):
             together.wait(0.5)
         return found
@@ -233,3 +235,33 @@ def test_a_sweep_amid_late_results_stops_nobody_and_loses_nothing(world: World) 
         accepted += sum(lifecycle.record("other", each, Outcome("UNCHANGED")) for each in claim.snapshot_ids)
     assert accepted == 41  # 40 snapshots, and the sweep's own answer
     assert (fresh(run).status, fresh(run).done) == ("PASSED", 40)
+
+
+def test_of_two_people_who_accept_one_invitation_at_once_one_becomes_a_member(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, token = invitations.invite(world.acme, "grace@acme.example", people.VIEWER, CLI)
+    with writing() as session:
+        ids = [people.add_user(session, f"{name}@x.example", None).id for name in ("grace", "eve")]
+
+    def accept(user_id: str) -> bool:
+        try:
+            invitations.accept(token, db.session.get_one(User, user_id), None)
+        except Invalid:
+            return False
+        return True
+
+    meet_after(monkeypatch, invitations, "find")
+    assert sorted(at_once(world, *(partial(accept, user_id) for user_id in ids))) == [False, True]
+    assert len(people.members(world.acme.id)) == 2
+
+
+def test_of_two_projects_made_at_once_with_one_name_the_second_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet_after(monkeypatch, audit, "record")  # on PostgreSQL the second waits for the first one's row by then
+    api = world.api()
+    answers = at_once(world, *[partial(api.post, "/projects", {"name": "Teas"})] * 2)
+    codes = {answer.status_code: answer.json for answer in answers}
+    assert set(codes) == {201, 409}, codes
+    assert codes[409]["error"]["code"] in ("project-exists", "changed-meanwhile")

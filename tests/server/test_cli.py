@@ -6,13 +6,18 @@ import json
 import os
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
 
+from server import create_app
 from server.cli import main
-from server.config import table
+from server.config import load, table
+from server.database import db
+from server.models import Project, Snapshot
 from tests.conftest import SUITE
+from tests.runs.pages import Pages
 
 
 class Terminal:
@@ -111,6 +116,60 @@ def test_what_cannot_be_done_is_told_in_a_line_and_not_a_traceback(
     assert "Traceback" not in done.output
 
 
+@pytest.fixture
+def changed(ready: Terminal, tmp_path: Path) -> str:
+    """The ID of a run on a branch of which three pages changed, two of them alike; one is approved."""
+    ready.json("project", "create", "--organization", "Acme", "--name", "Shop")
+    app = create_app(load(ready.environment))
+    with app.app_context():
+        pages = Pages(SimpleNamespace(app=app, shop=Project.query.one()))
+        pages.run("main", Home=None, Cart=None, Help=None)
+        run = pages.run("feature", Home=(10, 10, "red"), Cart=(90, 40, "red"), Help=(10, 10, "blue"))
+        pages.history.approve(pages.of(run, "Help"))
+        db.session.remove()
+        db.engine.dispose()
+        return run.id
+
+
+def test_changes_of_a_run_are_approved_by_test(ready: Terminal, changed: str) -> None:
+    done = ready.run("approve", changed, "--test", "Ho*", "--reason", "new logo")
+    assert (done.exit_code, done.stdout) == (
+        0,
+        "Approved 1 change of run #2 (shop, feature): it is FAILED.\n",
+    )
+    told = ready.json("approve", changed)
+    assert told == {"runId": changed, "status": "PASSED", "decided": 1, "settled": 0, "otherwise": 0}
+
+
+def test_changes_of_a_run_are_rejected_by_group(ready: Terminal, changed: str) -> None:
+    with create_app(load(ready.environment)).app_context():
+        group = Snapshot.query.filter_by(run_id=changed, test="Home").one().group
+        db.session.remove()
+        db.engine.dispose()
+    done = ready.run("reject", changed, "--group", group)
+    assert done.stdout == "Rejected 2 changes of run #2 (shop, feature): it is FAILED.\n"
+    done = ready.run("reject", changed)
+    assert done.stdout == (
+        "Rejected 0 changes of run #2 (shop, feature): it is FAILED.\n"
+        "1 change had been decided otherwise before and stays so.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("approve", "nothing"), "There is no run 'nothing'"),
+        (("approve", "{run}", "--test", "Shop"), "No test of this run matches Shop"),
+        (("reject", "{run}", "--group", "x"), "no group 'x'"),
+    ],
+)
+def test_what_cannot_be_reviewed_is_told(
+    ready: Terminal, changed: str, arguments: tuple[str, ...], says: str
+) -> None:
+    done = ready.run(*(argument.format(run=changed) for argument in arguments))
+    assert (done.exit_code, says in done.output) == (1, True), done.output
+
+
 def test_gc_tells_what_would_go_and_then_removes_it(ready: Terminal, tmp_path: Path) -> None:
     image = tmp_path / "data" / "images" / "ab" / f"ab{'0' * 62}.png"
     image.parent.mkdir(parents=True)
@@ -127,6 +186,7 @@ def test_gc_tells_what_would_go_and_then_removes_it(ready: Terminal, tmp_path: P
     told = ready.json("gc")
     assert told == {
         "dryRun": False, "images": 0, "orphans": 1, "runs": 0, "expired": 0, "freedBytes": 1500, "strangers": 1,
+        "baselines": 0,
     }  # fmt: skip
     assert not image.exists()
 
@@ -136,9 +196,30 @@ def test_a_setting_that_cannot_be_used_is_told_in_a_line(terminal: Terminal) -> 
     assert (done.exit_code, "RETESTR_WEB_THREADS must be" in done.output) == (1, True)
 
 
-def test_an_allow_list_that_cannot_be_read_is_told_before_anything_starts(terminal: Terminal) -> None:
-    done = terminal.run("serve", RETESTR_CAPTURE_ALLOW="10.0.0.0/99")
-    assert (done.exit_code, "RETESTR_CAPTURE_ALLOW cannot be used" in done.output) == (1, True)
+@pytest.mark.parametrize(
+    "database", ["postgresql://retestr:hunter2@127.0.0.1:1/retestr", "sqlite:////nowhere/retestr.db"]
+)
+def test_a_database_that_is_away_is_told_in_a_line(terminal: Terminal, database: str) -> None:
+    done = terminal.run("key", "list", "--organization", "Acme", RETESTR_DATABASE_URL=database)
+    assert (done.exit_code, done.output.count("\n")) == (1, 1), done.output
+    assert "The database is away: " in done.output
+    assert "hunter2" not in done.output
+
+
+def test_a_machine_without_a_worker_is_told_by_its_check(ready: Terminal) -> None:
+    done = ready.run("worker", "--check")
+    assert (done.exit_code, "no worker of" in done.output) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("RETESTR_CAPTURE_ALLOW", "10.0.0.0/99"), ("RETESTR_PUBLIC_URL", "https://retestr.example:port")],
+)
+def test_an_address_that_cannot_be_read_is_told_before_anything_starts(
+    terminal: Terminal, setting: str, value: str
+) -> None:
+    done = terminal.run("serve", **{setting: value})
+    assert (done.exit_code, f"{setting} cannot be used" in done.output) == (1, True)
 
 
 def test_a_suite_is_checked_with_file_line_and_column(terminal: Terminal, tmp_path: Path) -> None:

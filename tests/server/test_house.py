@@ -18,6 +18,13 @@ from server.database import Base, db
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = ("playwright", "numpy", "imagecodecs", "PIL", "pybind11_pixelmatch", "authlib", "celery")
+OURS = ("server", "action_src", "benchmarks", "examples", "scripts", "tests")
+
+
+def test_no_module_has_more_lines_than_one_can_keep_in_mind() -> None:
+    ours = [file for folder in OURS for file in (ROOT / folder).rglob("*.py")]
+    long = {str(file.relative_to(ROOT)) for file in ours if len(file.read_text().splitlines()) > 400}
+    assert long == set(), "cut it by topic"
 
 
 def test_the_web_process_imports_no_browser_and_no_image_decoder() -> None:

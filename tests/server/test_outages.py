@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from server import database
 from server.database import db
 from server.images import StoreFailed
-from server.outages import AWAY, BUSY, DISK_FULL, STORE_AWAY, Outage, outage
+from server.outages import AWAY, BUSY, DISK_FULL, OTHER_WAS_FIRST, STORE_AWAY, Outage, outage
 from tests.conftest import World
 
 FULL = "Generic LocalFileSystem error: Unable to copy data to file: No space left on device (os error 28)\n\nDebug"
@@ -111,7 +111,9 @@ def test_the_dashboard_shows_a_page(world: World) -> None:
         (errors.AdminShutdown(), AWAY),
         (errors.ConnectionFailure(), AWAY),
         (OperationalError("connection refused"), AWAY),
-        (errors.UniqueViolation(), None),
+        (errors.UniqueViolation(), OTHER_WAS_FIRST),
+        (errors.ForeignKeyViolation(), OTHER_WAS_FIRST),
+        (errors.NotNullViolation(), None),
         (errors.SyntaxError(), None),
         (sqlite3.OperationalError("no such table: run"), None),
         (KeyError("a fault of ours"), None),

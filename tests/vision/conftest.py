@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from vision_runner import Runner, browsing
-from vision_site import Secret, Site
 
 from server.vision.capture import Browser, Session
 from server.vision.guard import AddressPolicy
 from server.vision.page import Image, Page
+from tests.vision.runner import Runner, browsing
+from tests.vision.site import Secret, Site
 
 
 @pytest.fixture(scope="session")

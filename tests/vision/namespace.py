@@ -8,23 +8,17 @@ import asyncio
 import json
 import socket
 import struct
-import sys
 import threading
 from collections import Counter
 from ipaddress import ip_address
-from pathlib import Path
 from urllib.parse import quote
 
-HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent.parent)]
-
-import ways  # noqa: E402
-from vision_runner import Runner, browsing  # noqa: E402
-from vision_site import Secret, Site  # noqa: E402
-
-from server.vision.capture import Browser  # noqa: E402
-from server.vision.guard import AddressPolicy  # noqa: E402
-from server.vision.page import CaptureError, Page  # noqa: E402
+from server.vision.capture import Browser
+from server.vision.guard import AddressPolicy
+from server.vision.page import CaptureError, Page
+from tests.vision import ways
+from tests.vision.runner import Runner, browsing
+from tests.vision.site import Secret, Site
 
 PUBLIC = "93.184.216.34"
 NAMES = {

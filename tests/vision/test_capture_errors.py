@@ -1,66 +1,25 @@
 """What cannot be captured is told in words, with what to do; nothing hangs and nothing stays behind."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
-import socketserver
-import ssl
-import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
-from vision_runner import Runner, browsing
-from vision_site import Site
 
-from server.vision import processes
+from server.vision import capture as capture_module
+from server.vision import rooms
 from server.vision.capture import Browser, Session
 from server.vision.guard import AddressPolicy
 from server.vision.page import CaptureError, Image, Page, Step
+from tests.vision.runner import Runner, browsing
+from tests.vision.site import Site
 
 pytestmark = pytest.mark.browser
-
-
-class Raw:
-    """A server that answers whatever it is asked with `answer`, and then with `then` for ever, at full speed.
-
-    Without `then` it says nothing more, and without `tls` it keeps the connection open.
-    """
-
-    def __init__(self, answer: bytes, then: bytes = b"", tls: ssl.SSLContext | None = None) -> None:
-        raw = self
-        self._over = threading.Event()
-
-        class Answer(socketserver.BaseRequestHandler):
-            def handle(self) -> None:
-                with contextlib.suppress(OSError):
-                    connection = tls.wrap_socket(self.request, server_side=True) if tls else self.request
-                    connection.recv(4096)
-                    connection.sendall(answer)
-                    while then and not raw._over.is_set():
-                        connection.sendall(then)
-                    if not tls:
-                        raw._over.wait()
-
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Answer)
-        self._server.daemon_threads = True
-        self.host = f"127.0.0.1:{self._server.server_address[1]}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -154,6 +113,16 @@ def test_a_slow_page_runs_out_of_time(error: Callable[..., CaptureError]) -> Non
     assert time.monotonic() - started < 2
 
 
+def test_time_does_not_run_out_while_others_are_visited(run: Runner, session: Session, site: Site) -> None:
+    site.pages["waits"] = "<script src='slow?ms=5000'></script>"
+    slow, quick = Page(f"{site.url}/waits", 800, 600), Page(f"{site.url}/steps.html", 800, 600, timeout_s=4)
+
+    async def together() -> list[Image]:
+        return await asyncio.gather(*map(session.capture, [slow] * 4 + [quick]))
+
+    assert all(image.http_status == 200 for image in run(together()))
+
+
 @pytest.mark.parametrize(
     ("asked", "kind", "words"),
     [
@@ -228,109 +197,6 @@ def test_what_asks_the_person_before_the_screen_is_passed_over(
     assert capture("asks", timeout_s=10.0).sha256 == capture("plain").sha256
 
 
-def test_a_certificate_that_nobody_signed_is_told(run: Runner, tmp_path: Path) -> None:
-    with Raw(b"HTTP/1.1 200 OK\r\n\r\nhidden", tls=self_signed(tmp_path)) as server:
-        told = visit_all(run, server, f"https://{server.host}/")[0]
-
-    assert isinstance(told, CaptureError)
-    assert told.kind == "unreachable"
-    assert "its TLS certificate is signed by nobody the browser trusts" in told.message
-
-
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\n"
-
-
-@pytest.mark.parametrize(
-    ("answer", "then"),
-    [
-        (b"", b""),
-        (HEAD % b"text/html", b""),
-        (HEAD % b"text/html" + b"\r\n<p>begins", b""),
-        (HEAD % b"text/html" + b"\r\n<p>begins", b"<p>goes on and on and on"),
-        (HEAD % b"text/html" + b"Content-Length: 5000000000\r\n\r\n", b"<!-- five gigabytes -->" * 50_000),
-        (HEAD % b"text/html" + b"X-Long: ", b"x" * 1000),
-        (HEAD % b"text/plain" + b"Content-Length: 5000000000\r\n\r\n", b"five gigabytes" * 50_000),
-    ],
-    ids=["silence", "half a head", "half a page", "no end", "5 GB", "endless head", "5 GB of text"],
-)
-def test_an_answer_that_does_not_end_is_one_error_and_harms_no_other_page(
-    answer: bytes, then: bytes, run: Runner, site: Site, capture: Callable[..., Image]
-) -> None:
-    with Raw(answer, then) as server:
-        started = time.monotonic()
-        told, *others = visit_all(
-            run, server, f"http://{server.host}/", *[f"{site.url}/hover.html"] * 3, timeout_s=4.0
-        )
-        took_s = time.monotonic() - started
-
-    assert isinstance(told, CaptureError)
-    assert told.kind in ("timeout", "unreachable")
-    assert server.host in told.message
-    assert took_s < 10
-    assert {image.sha256 for image in others} == {capture("hover.html").sha256}
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="memory is watched where there is /proc")
-@pytest.mark.parametrize(
-    "eats",
-    [
-        "const all = []; setTimeout(() => { for (;;) all.push(new Array(10000).fill(Math.random())) })",
-        "const all = []; setTimeout(() => { for (;;) all.push(new Uint8Array(2 ** 24).fill(1)) })",
-    ],
-    ids=["objects", "buffers"],
-)
-def test_a_page_that_eats_memory_is_ended_and_harms_no_other_page(
-    eats: str, run: Runner, site: Site, capture: Callable[..., Image], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(processes, "MOST_PAGE_BYTES", 300 * 1024**2)
-    site.pages["eats"] = f"<script>{eats}</script>"
-    with Raw(b"") as server:
-        told, *others = visit_all(
-            run, server, f"{site.url}/eats", *[f"{site.url}/hover.html"] * 3, timeout_s=15.0
-        )
-
-    assert isinstance(told, CaptureError)
-    assert told.kind == "crash"
-    assert {image.sha256 for image in others} == {capture("hover.html").sha256}
-
-
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="memory is seen where there is /proc")
-def test_the_memory_that_a_browser_keeps_is_seen(run: Runner) -> None:
-    before = processes.kept_bytes()
-    with browsing(run, AddressPolicy()):
-        kept = processes.kept_bytes() - before
-
-    assert 20 * 1024**2 < kept < 1024**3
-
-
-def visit_all(run: Runner, server: Raw, *urls: str, timeout_s: float = 10.0) -> list[Image | CaptureError]:
-    """Capture pages side by side in one session that may reach this machine; what came of each."""
-
-    async def visit(session: Session, url: str) -> Image | CaptureError:
-        try:
-            return await session.capture(Page(url, 800, 600, timeout_s=timeout_s))
-        except CaptureError as error:
-            return error
-
-    async def visits() -> list[Image | CaptureError]:
-        async with browser.session() as session:
-            return await asyncio.gather(*(visit(session, url) for url in urls))
-
-    with browsing(run, AddressPolicy(allow=("127.0.0.1",))) as browser:
-        return run(visits())
-
-
-def self_signed(folder: Path) -> ssl.SSLContext:
-    """A server's side of TLS with a certificate of its own making."""
-    file = folder / "certificate.pem"
-    subject = ["-subj", "/CN=localhost", "-days", "2", "-keyout", file, "-out", file]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", *subject]
-    subprocess.run(command, check=True, capture_output=True)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
-
-
 def test_a_script_redirect_is_followed(capture: Callable[..., Image], site: Site) -> None:
     site.pages["hop"] = "<script>setTimeout(() => location = '/hover.html', 50)</script>"
 
@@ -400,6 +266,27 @@ def test_a_crash_is_told_and_worth_another_try(which: str, alive: bool, run: Run
 
     assert (error.kind, error.retry) == ("crash", True)
     assert still_alive == alive
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
+def test_a_browser_that_can_make_no_tab_any_more_has_ended(
+    run: Runner, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rooms, "TAB_S", 0.5)
+    monkeypatch.setattr(capture_module, "CLOSE_S", 0.5)
+    others = {process for process, _ in processes_of(os.getpid())}
+    with browsing(run, AddressPolicy(allow=(site.host,))) as browser:
+        for process, command in list(processes_of(os.getpid())):
+            if process not in others and "--type=zygote" in command and "--no-zygote-sandbox" not in command:
+                os.kill(process, signal.SIGKILL)
+
+        async def visit() -> None:
+            async with browser.session() as session:
+                await session.capture(Page(f"{site.url}/clock.html", 800, 600))
+
+        with pytest.raises(CaptureError) as caught:
+            run(visit())
+        assert (caught.value.kind, caught.value.retry, browser.alive) == ("crash", True, False)
 
 
 def test_a_missing_browser_is_told_with_the_command_that_installs_one(run: Runner) -> None:

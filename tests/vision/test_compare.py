@@ -1,59 +1,19 @@
-"""Two images to a count: pixelmatch's, whatever was skipped on the way; and broken images to words."""
+"""Two images to a count: pixelmatch's, whatever was skipped on the way; to words, regions and a picture."""
 
 import io
-import struct
-import tracemalloc
-import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 from PIL import Image as Pillow
-from PIL import ImageDraw
-from pybind11_pixelmatch import Options as PixelmatchOptions
-from pybind11_pixelmatch import pixelmatch
 
-from server.vision.align import Shift, align
-from server.vision.compare import Difference, ImageError, Options, compare, regions_between
+from server.vision import png as pngs
+from server.vision.align import Shift
+from server.vision.compare import Options, Picture, compare, regions_between
 from server.vision.page import Box
+from tests.vision.images import PLAIN, STRICT, dot, page, png, reference
 
-
-def png(pixels: Any, **options: Any) -> bytes:
-    file = io.BytesIO()
-    picture = pixels if isinstance(pixels, Pillow.Image) else Pillow.fromarray(pixels)
-    picture.save(file, "PNG", **options)
-    return file.getvalue()
-
-
-def page(height: int = 600, *, banner: int = 0, word: str = "fox", nudge: float = 0, width: int = 400) -> Any:
-    """A page of text lines; a banner on top, another word in one line, or a line moved by part of a px."""
-    picture = Pillow.new("RGB", (width, height), "white")
-    pen = ImageDraw.Draw(picture)
-    for line, y in enumerate(range(10, height - 20, 20)):
-        text = f"{line}: the quick brown {word if line == 7 else 'fox'}"
-        pen.text((10 + (nudge if line == 3 else 0), y), text, fill="black")
-    return np.concatenate([np.full((banner, width, 3), (200, 30, 30), np.uint8), np.array(picture)])
-
-
-def dot(x: int, y: int, size: int = 10, colour: str = "red") -> Any:
-    picture = Pillow.fromarray(page())
-    ImageDraw.Draw(picture).rectangle((x, y, x + size - 1, y + size - 1), fill=colour)
-    return np.array(picture)
-
-
-def reference(before: Any, after: Any, options: Options) -> int:
-    """What pixelmatch itself counts over the whole images."""
-    judge = PixelmatchOptions()
-    judge.threshold, judge.includeAA = options.threshold, options.antialiasing
-    opaque = [np.dstack([image, np.full(image.shape[:2], 255, np.uint8)]) for image in (before, after)]
-    return int(pixelmatch(*map(np.ascontiguousarray, opaque), options=judge))
-
-
-PLAIN = Options()
-STRICT = Options(threshold=0.0, antialiasing=True)
 TABLE = [
     ("same pixels", page(), page(), PLAIN, 0),
     ("a red dot", page(), dot(300, 300), PLAIN, 100),
@@ -66,6 +26,7 @@ TABLE = [
     ("40 rows removed", page(banner=40), page(), PLAIN, 40 * 400),
     ("10 columns more", page()[:, :390], page(), PLAIN, 10 * 600),
     ("columns and rows", page()[:500, :390], page(), PLAIN, 10 * 500 + 100 * 400),
+    ("any colour will do", np.zeros((9, 9, 3), np.uint8), np.full((9, 9, 3), 255, np.uint8), Options(1.0), 0),
     (
         "nothing shared",
         np.zeros((5, 7, 3), np.uint8),
@@ -90,6 +51,91 @@ def test_it_counts_what_changed(before: Any, after: Any, options: Options, count
 @pytest.mark.parametrize("after", [page(word="cat"), page(nudge=0.5), dot(5, 126), dot(395, 0), 255 - page()])
 def test_the_count_is_pixelmatchs_on_whole_images(after: Any, options: Options) -> None:
     assert compare(png(page()), png(after), options).changed_pixels == reference(page(), after, options)
+
+
+def test_rows_are_aligned_only_where_asked() -> None:
+    before, after = page(), page(banner=40)
+    same_height = after[:600]
+    difference = compare(png(before), png(after), Options(align=False))
+
+    assert difference.shifts == (Shift("inserted", 600, 40),)
+    assert difference.changed_pixels == 40 * 400 + reference(before, same_height, PLAIN)
+    assert compare(png(before), png(same_height), Options(align=False)).shifts == ()
+    dotted = compare(png(dot(20, 20)[:500]), png(before), Options(align=False))
+    assert (dotted.shifts, dotted.changed_pixels) == ((Shift("inserted", 500, 100),), 100 + 100 * 400)
+    assert compare(png(before), png(same_height)).shifts[0] == Shift("inserted", 0, 40)
+
+
+def test_smoothing_beside_moved_rows_is_judged_with_the_rows_around_it() -> None:
+    smooth, smoother = page(), page()
+    smooth[150:160, 100:300], smoother[150:160, 100:300] = 0, 0
+    smooth[160, 100:300], smoother[160, 100:300] = 90, 170  # the last row of a box is half as high
+    moved = np.concatenate([smoother[:400], np.full((30, 400, 3), 9, np.uint8), smoother[400:]])
+
+    assert reference(smooth, smoother, PLAIN) == compare(png(smooth), png(smoother)).changed_pixels
+    assert compare(png(smooth), png(moved)).changed_pixels == 30 * 400 + reference(smooth, smoother, PLAIN)
+
+
+def test_files_are_compared_as_their_bytes_are(tmp_path: Path) -> None:
+    paths = tmp_path / "before.png", tmp_path / "after.png"
+    for path, picture in zip(paths, (page(), dot(300, 300)), strict=True):
+        path.write_bytes(png(picture))
+
+    assert compare(*paths) == compare(png(page()), png(dot(300, 300)))
+    with pytest.raises(FileNotFoundError):
+        compare(paths[0], tmp_path / "missing.png")
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_count_is_pixelmatchs_on_generated_pairs(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    width, height = (int(side) for side in rng.integers(1, 300, 2))
+    before = page(height + 21, width=width)[:height]
+    after = before.copy()
+    for _ in range(rng.integers(1, 8)):
+        x, y, across, down = (int(rng.integers(0, most)) for most in (width, height, width, height))
+        part = after[y : y + down // 3 + 1, x : x + across // 3 + 1]
+        shade = rng.integers(0, 256, (part.shape[0], part.shape[1], 3)) if rng.random() < 0.3 else 40
+        part[:] = np.clip(part.astype(int) + shade - rng.integers(0, 90), 0, 255)
+    if rng.random() < 0.5:  # smoothed all over: edges that are anti-aliased otherwise
+        after = ((after[:, :].astype(int) * 3 + np.roll(after, 1, axis=1)) // 4).astype(np.uint8)
+    options = Options(threshold=float(rng.choice([0.0, 0.05, 0.1, 0.3])), align=False)
+
+    assert compare(png(before), png(after), options).changed_pixels == reference(before, after, options)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_rows_as_the_browser_stores_them_are_judged_as_by_any_other_decoder(seed: int) -> None:
+    """Rows outside a change are not even turned into pixels until somebody draws them."""
+    rng = np.random.default_rng(seed)
+    height, width = int(rng.integers(1, 400)), int(rng.integers(1, 60))
+    before = np.kron(rng.integers(0, 256, (height, width, 3)) // 64 * 64, np.ones((1, 2, 1))).astype(np.uint8)
+    after = before.copy()
+    for _ in range(int(rng.integers(1, 4))):
+        x, y = int(rng.integers(0, width)), int(rng.integers(0, height))
+        end = height if rng.random() < 0.2 else y + 1 + int(rng.integers(0, 20))
+        after[y:end, x : x + 1 + int(rng.integers(0, 30))] += np.uint8(rng.integers(0, 256))
+    as_stored, otherwise = (compare(kind(before), kind(after)) for kind in (pngs.encode, png))
+
+    assert as_stored == otherwise
+    assert as_stored.fingerprint == otherwise.fingerprint
+    assert as_stored.image() == otherwise.image()
+
+
+def test_a_picture_is_decoded_once_and_stays_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[bytes] = []
+    inflate = pngs.png_rows.inflate
+    monkeypatch.setattr(
+        pngs.png_rows, "inflate", lambda image, *size: begun.append(image) or inflate(image, *size)
+    )
+    actual, *others = (pngs.encode(image) for image in (dot(300, 300), page(), page(word="cat")))
+    picture = Picture(actual)
+    everything = Options(ignore=(Box(0, 0, 400, 600),))
+
+    assert compare(others[0], picture, everything).changed_pixels == 0
+    found = [compare(other, picture) for other in others]
+    assert begun.count(actual) == 1
+    assert found == [compare(other, actual) for other in others]
 
 
 def test_equal_bytes_are_never_decoded() -> None:
@@ -144,6 +190,13 @@ def test_only_antialiasing_is_said() -> None:
     assert "Only anti-aliasing differs" in difference.sentence
 
 
+def test_what_is_too_faint_is_said_not_to_be_the_same() -> None:
+    difference = compare(png(page()), png(dot(300, 300, colour="#fdfdfd")))
+
+    assert difference.equal
+    assert difference.sentence == "Only faint differences, below the threshold."
+
+
 def test_regions_are_tight_apart_and_largest_first() -> None:
     after = dot(50, 50, 10)
     after[300:340, 300:340] = (0, 0, 255)
@@ -172,143 +225,16 @@ def test_the_picture_shows_changes_and_bands() -> None:
     assert int(np.count_nonzero((drawn == (230, 0, 200)).all(axis=2))) == 100
 
 
+def test_every_changed_pixel_is_drawn_where_it_is() -> None:
+    after = page()
+    after[150:400, 20:380] = np.where(
+        np.arange(360)[:, np.newaxis] % 7 < np.arange(250)[:, np.newaxis, np.newaxis] % 5, 0, 255
+    )
+    drawn = np.array(Pillow.open(io.BytesIO(compare(png(page()), png(after), STRICT).image())))
+
+    assert np.array_equal((drawn == (230, 0, 200)).all(axis=2), (page() != after).any(axis=2))
+
+
 def test_equal_files_have_no_picture() -> None:
     with pytest.raises(ValueError, match="no difference to draw"):
         compare(png(page()), png(page())).image()
-
-
-@pytest.mark.parametrize("mode", ["L", "LA", "P", "1", "I;16", "RGBA"])
-def test_every_kind_of_png_is_read(mode: str) -> None:
-    black_and_white = Pillow.fromarray(page()).convert("1")
-    if mode == "I;16":
-        other = Pillow.fromarray(np.array(black_and_white, np.uint16) * 65535)
-    else:
-        other = black_and_white.convert("RGB").convert(mode)
-
-    assert compare(png(black_and_white.convert("RGB")), png(other)).changed_pixels == 0
-
-
-def test_what_is_translucent_is_laid_on_white() -> None:
-    clear = Pillow.new("RGBA", (20, 20), (255, 0, 0, 0))
-    half = Pillow.new("RGBA", (20, 20), (0, 0, 0, 128))
-    palette = Pillow.new("P", (20, 20), 0)
-
-    assert compare(png(clear), png(Pillow.new("RGB", (20, 20), "white"))).equal
-    assert compare(png(half), png(Pillow.new("RGB", (20, 20), (127, 127, 127))), STRICT).equal
-    assert compare(png(palette, transparency=0), png(Pillow.new("RGB", (20, 20), "white"))).equal
-
-
-def header(width: int, height: int, depth: int = 8, colour: int = 2) -> bytes:
-    chunk = b"IHDR" + struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
-
-
-GOOD = png(page())
-
-
-@pytest.mark.parametrize(
-    ("bad", "words"),
-    [
-        (b"", "empty"),
-        (b"hello, I am a text" * 10, "not a PNG"),
-        (b"\xff\xd8\xff\xe0" + bytes(100), "not a PNG"),
-        (GOOD[:20], "not a PNG"),
-        (GOOD[: len(GOOD) // 2], "damaged"),
-        (GOOD[:60], "damaged"),
-        (GOOD[:300] + bytes([GOOD[300] ^ 255]) + GOOD[301:], "damaged"),
-        (header(0, 10) + bytes(40), "no area"),
-        (header(60000, 60000) + bytes(40), "too large: 60000x60000"),
-        (header(9000, 9000) + GOOD[33:], "damaged"),
-        (header(400, 600, depth=7) + GOOD[33:], "damaged"),
-        (header(400, 600, colour=5) + GOOD[33:], "damaged"),
-    ],
-)
-def test_a_broken_image_is_told_in_words(bad: bytes, words: str) -> None:
-    for pair, which in (((bad, GOOD), "baseline"), ((GOOD, bad), "captured image")):
-        with pytest.raises(ImageError, match=words) as caught:
-            compare(*pair)
-        assert which in str(caught.value)
-
-
-def test_a_huge_header_costs_no_memory() -> None:
-    tracemalloc.start()
-    with pytest.raises(ImageError):
-        compare(header(60000, 60000) + bytes(40), GOOD)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 1_000_000
-
-
-small = arrays(
-    np.uint8,
-    st.tuples(st.integers(1, 12), st.integers(1, 12), st.just(3)),
-    elements=st.sampled_from([0, 90, 255]),
-)
-pairs = st.integers(1, 14).flatmap(
-    lambda size: st.tuples(
-        *[arrays(np.uint8, (size, 9, 3), elements=st.sampled_from([0, 128, 140, 255]))] * 2
-    )
-)
-boxes = st.builds(Box, *[st.integers(-3, 14)] * 2, *[st.integers(0, 14)] * 2)
-
-
-def count(before: Any, after: Any, options: Options = PLAIN) -> int:
-    return compare(png(before), png(after, compress_level=0), options).changed_pixels
-
-
-@settings(max_examples=60, deadline=None)
-@given(small)
-def test_an_image_is_equal_to_itself(image: Any) -> None:
-    assert count(image, image, STRICT) == 0
-
-
-@settings(max_examples=60, deadline=None)
-@given(pairs)
-def test_the_order_does_not_matter(pair: tuple[Any, Any]) -> None:
-    assert count(*pair) == count(*pair[::-1])
-
-
-@settings(max_examples=60, deadline=None)
-@given(pairs, st.floats(0, 1), st.floats(0, 1))
-def test_a_larger_threshold_never_counts_more(pair: tuple[Any, Any], one: float, two: float) -> None:
-    low, high = sorted((one, two))
-    assert count(*pair, Options(threshold=high)) <= count(*pair, Options(threshold=low))
-
-
-@settings(max_examples=60, deadline=None)
-@given(pairs, st.lists(boxes, max_size=3))
-def test_what_is_ignored_is_ignored(pair: tuple[Any, Any], ignore: list[Box]) -> None:
-    before, after = pair
-    for box in ignore:
-        place = (
-            slice(max(0, box.y), max(0, box.y + box.height)),
-            slice(max(0, box.x), max(0, box.x + box.width)),
-        )
-        after[place] = before[place] ^ 255
-        before = before.copy()
-    inside = np.zeros(before.shape[:2], bool)
-    for box in ignore:
-        inside[max(0, box.y) : max(0, box.y + box.height), max(0, box.x) : max(0, box.x + box.width)] = True
-    outside = int(np.count_nonzero((before != after).any(axis=2) & ~inside))
-
-    assert count(before, after, Options(threshold=0, antialiasing=True, ignore=tuple(ignore))) == outside
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.lists(st.integers(0, 6), max_size=40), st.lists(st.integers(0, 6), max_size=40))
-def test_an_alignment_covers_both_images_and_tells_the_truth(old: list[int], new: list[int]) -> None:
-    before, after = (np.array(rows, np.uint8).reshape(-1, 1, 1) for rows in (old, new))
-    i = j = 0
-    for stretch in align(before, after):
-        assert (stretch.before, stretch.after) == (i, j)
-        i, j = i + stretch.removed, j + stretch.inserted
-        if stretch.same:
-            assert (before[stretch.before : i] == after[stretch.after : j]).all()
-    assert (i, j) == (len(old), len(new))
-
-
-def test_a_difference_knows_both_sizes() -> None:
-    difference: Difference = compare(png(page()), png(page(banner=40)))
-
-    assert (difference.size_before, difference.size_after) == ((400, 600), (400, 640))
-    assert difference.ratio == pytest.approx(40 / 640)

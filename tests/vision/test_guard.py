@@ -7,15 +7,15 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
-import ways
-from vision_runner import Runner, browsing
-from vision_site import Secret, Site
 
 from server.vision import addresses
 from server.vision.addresses import AddressPolicy, Verdict, parse_entry, why_not_public
 from server.vision.capture import Browser
 from server.vision.guard import Guard
 from server.vision.page import CaptureError, Image, Page
+from tests.vision import ways
+from tests.vision.runner import Runner, browsing
+from tests.vision.site import Secret, Site
 
 
 def judge(policy: AddressPolicy, host: str, port: int, *answers: str) -> Verdict:

@@ -7,14 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
-import ways
+
+from tests.vision import ways
 
 ADDRESSES = ("93.184.216.34/32", "10.0.0.5/32", "169.254.169.254/32", "fd00::5/128")
+ROOT = Path(__file__).parents[2]
 ENTER = ["unshare", "--net", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",))]
 PREPARE = " && ".join(
     ["mount --bind {resolv} /etc/resolv.conf", "ip link set lo up"]
     + [f"ip address add {address} dev lo" for address in ADDRESSES]
-    + ["exec {python} {script}"]
+    + ["exec {python} -m tests.vision.namespace"]
 )
 
 
@@ -34,9 +36,10 @@ def test_no_way_to_no_form_of_address_reaches_a_secret(tmp_path: Path) -> None:
         pytest.skip(f"no network namespace can be made: {reason}")
     resolv = tmp_path / "resolv.conf"
     resolv.write_text("nameserver 127.0.0.1\n")
-    script = Path(__file__).with_name("namespace.py")
-    command = PREPARE.format(resolv=resolv, python=sys.executable, script=script)
-    done = subprocess.run([*ENTER, "sh", "-c", command], capture_output=True, text=True, timeout=1200)
+    command = PREPARE.format(resolv=resolv, python=sys.executable)
+    done = subprocess.run(
+        [*ENTER, "sh", "-c", command], cwd=ROOT, capture_output=True, text=True, timeout=1200
+    )
     assert done.returncode == 0, done.stderr
 
     found = json.loads(done.stdout)

@@ -8,8 +8,6 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
-from vision_runner import Runner
-from vision_site import Site
 
 from server.vision import addresses
 from server.vision.addresses import AddressPolicy
@@ -18,6 +16,8 @@ from server.vision.capture import Browser
 from server.vision.guard import Failure, Guard
 from server.vision.page import CaptureError, Image, Page
 from server.vision.upstream import Upstream, UpstreamError
+from tests.vision.runner import Runner
+from tests.vision.site import Site
 
 PUBLIC = "93.184.216.34"
 

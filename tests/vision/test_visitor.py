@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 from PIL import Image as Picture
-from vision_runner import Runner, browsing
-from vision_visited import Visited
 
 from server.vision.capture import Browser
 from server.vision.guard import AddressPolicy
 from server.vision.page import Box, CaptureError, Cookie, Image, Login, Mask, Page, Step, Visitor
 from server.vision.secrets import Secret, Secrets
+from tests.vision.runner import Runner, browsing
+from tests.vision.visited import Visited
 
 VALUE = "hunter2 & co/+"
 PINK = (0xFF, 0x69, 0xB4)

@@ -1,13 +1,14 @@
 """A site that remembers who asked for what: for tests of headers, cookies, storage and secrets."""
 
 import contextlib
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from tests.vision.serving import Serving
 
-class Visited:
+
+class Visited(Serving):
     """Serves `pages` (path -> HTML, a status, or an address to redirect to) on a free loopback port.
 
     `asked` holds what was asked for: (method, path, headers with lower-case names, body).
@@ -34,20 +35,10 @@ class Visited:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-        self._server.daemon_threads = True
-        self.host = f"{host}:{self._server.server_port}"
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        super().__init__(server)
+        self.host = f"{host}:{server.server_port}"
         self.url = f"http://{self.host}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def asked_paths(self) -> list[str]:
         return [path for _, path, _, _ in self.asked]

@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from PIL import Image
 
 from benchmarks.pages import film
+from tests.vision.serving import Serving
 
 PAGES = Path(__file__).parent / "pages"
 
@@ -23,7 +24,7 @@ def solid(colour: str, width: int = 30, height: int = 20) -> bytes:
     return file.getvalue()
 
 
-class Site:
+class Site(Serving):
     """Serves on a free port, of loopback unless told; `hits` holds the paths that were asked for, in order."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
@@ -40,21 +41,11 @@ class Site:
             def log_message(self, *_: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer((address, 0), Answer)
-        self._server.daemon_threads = True
-        self.port = self._server.server_port
+        server = ThreadingHTTPServer((address, 0), Answer)
+        super().__init__(server)
+        self.port = server.server_port
         self.host = f"{address}:{self.port}"
         self.url = f"http://{self.host}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def _answer(self, request: BaseHTTPRequestHandler) -> None:
         parts = urlsplit(request.path)
