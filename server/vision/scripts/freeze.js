@@ -47,7 +47,8 @@ async ({ animation, blur, caret, hover, video }) => {
   await backstage.frames(2);
 
   // A film that plays, or is about to, shows its first frame instead of its poster. What is drawn comes
-  // after what was asked for, also after "seeked": ask again until the frame that is drawn is the first.
+  // after what was asked for, also after "seeked", and what comes while the frame before is being drawn is
+  // lost: ask again until the first frame was to be drawn twice in a row.
   async function toStart(media, { frames, sleep }) {
     const begins = media.played.length > 0 || (media.autoplay && media.muted);
     media.autoplay = false;
@@ -59,7 +60,8 @@ async ({ animation, blur, caret, hover, video }) => {
       media.requestVideoFrameCallback(look);
     };
     media.requestVideoFrameCallback?.(look);
-    for (let round = 0; round < 5 && drawn !== 0; round++) {
+    let atStart = 0;
+    for (let round = 0; round < 6 && atStart < 2; round++) {
       const sought = new Promise((resolve) => media.addEventListener("seeked", resolve, { once: true }));
       drawn = null;
       media.currentTime = 0;
@@ -67,6 +69,7 @@ async ({ animation, blur, caret, hover, video }) => {
       if (!media.requestVideoFrameCallback) return; // it only sounds
       for (let wait = 0; wait < 20 && drawn === null; wait++) await frames(1);
       await frames(2);
+      atStart = drawn === 0 ? atStart + 1 : 0;
     }
   }
 }
