@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Row, create_engine, func, inspect, select
 
@@ -136,9 +135,10 @@ def _workers(settings: Settings) -> Check:
 def _queue(settings: Settings) -> Check:
     if not settings.broker_url:
         return Check("queue", True, "none needed: the embedded worker claims rows")
-    parts = urlsplit(settings.broker_url)
-    port = parts.port or {"redis": 6379, "rediss": 6379}.get(parts.scheme, 5672)
-    broker = f"{parts.scheme} at {parts.hostname}:{port}"
+    try:
+        broker = dispatch.broker_name(settings.broker_url)
+    except ValueError as error:
+        return Check("queue", False, f"RETESTR_BROKER_URL cannot be used: {error}")
     try:
         workers = dispatch.workers(settings.broker_url)
     except Exception as error:

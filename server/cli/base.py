@@ -18,6 +18,7 @@ from server.database import db
 from server.images import open_store
 from server.models import Organization
 from server.problems import Problem
+from server.runs import dispatch
 from server.vision.addresses import AddressPolicy
 from server.vision.upstream import Upstream
 
@@ -53,6 +54,7 @@ def ready() -> APIFlask:
     """The application with its database at the newest revision."""
     settings = load()
     for variable, check in (
+        ("RETESTR_BROKER_URL", lambda: settings.broker_url and dispatch.broker_name(settings.broker_url)),
         ("RETESTR_CAPTURE_ALLOW", lambda: AddressPolicy(settings.capture_allow)),
         ("RETESTR_CAPTURE_PROXY", lambda: Upstream.parse(settings.capture_proxy)),
         ("RETESTR_PUBLIC_URL", lambda: urlsplit(settings.public_url).port),

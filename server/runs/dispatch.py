@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from functools import cache
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from flask import current_app
 
@@ -18,11 +19,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("retestr.dispatch")
 
+PORTS = {"redis": 6379, "rediss": 6379, "amqp": 5672, "amqps": 5671}
 TASK = "retestr.work"
 QUEUE = "retestr"
 CONNECT_TIMEOUT_S = 1.0
 AT_ONCE = 200
 """Messages that a trigger sends itself, at half a millisecond each; the sweep sends the rest."""
+
+
+def broker_name(broker_url: str) -> str:
+    """`redis at broker.example:6379`. Raises ValueError, which says nothing of the password, for what is no broker."""
+    parts = urlsplit(broker_url)
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:  # its text quotes what stands after the colon
+        host = port = None
+    if parts.scheme not in PORTS or not host or parts.fragment:
+        raise ValueError(
+            "it must be redis://user:password@host:port, rediss://, amqp:// or amqps://; "
+            "in the password write / as %2F, # as %23, @ as %40 and : as %3A"
+        )
+    return f"{parts.scheme} at {host}:{port or PORTS[parts.scheme]}"
 
 
 def has_broker() -> bool:

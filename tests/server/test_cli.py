@@ -213,13 +213,27 @@ def test_a_machine_without_a_worker_is_told_by_its_check(ready: Terminal) -> Non
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("RETESTR_CAPTURE_ALLOW", "10.0.0.0/99"), ("RETESTR_PUBLIC_URL", "https://retestr.example:port")],
+    [
+        ("RETESTR_BROKER_URL", "kafka://broker.example"),
+        ("RETESTR_CAPTURE_ALLOW", "10.0.0.0/99"),
+        ("RETESTR_PUBLIC_URL", "https://retestr.example:port"),
+    ],
 )
 def test_an_address_that_cannot_be_read_is_told_before_anything_starts(
     terminal: Terminal, setting: str, value: str
 ) -> None:
     done = terminal.run("serve", **{setting: value})
     assert (done.exit_code, f"{setting} cannot be used" in done.output) == (1, True)
+
+
+@pytest.mark.parametrize("password", ["hunter/2", "hunter#2", "hunter#/2"])
+@pytest.mark.parametrize("command", ["serve", "doctor"])
+def test_a_brokers_password_that_is_no_part_of_an_address_is_told_and_not_shown(
+    ready: Terminal, command: str, password: str
+) -> None:
+    done = ready.run(command, RETESTR_BROKER_URL=f"redis://:{password}@broker.example:6379/0")
+    assert (done.exit_code, "RETESTR_BROKER_URL cannot be used" in done.output) == (1, True)
+    assert "hunter" not in done.output
 
 
 def test_a_suite_is_checked_with_file_line_and_column(terminal: Terminal, tmp_path: Path) -> None:
