@@ -7,7 +7,7 @@ rows and images are asked for by `reviewing`.
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -70,10 +70,10 @@ class Filters:
     def fit(self, item: Item) -> bool:
         """Whether a snapshot is shown."""
         return (
-            self.show in item.shown_as
+            (self.show == "all" or self.show in item.shown_as)
             and self.viewport in ("", item.viewport)
             and (item.flaky or not self.flaky)
-            and self.name.casefold() in item.test.casefold()
+            and (not self.name or self.name.casefold() in item.test.casefold())
         )
 
 
@@ -174,7 +174,7 @@ class Outline:
     """A run's list, as some filters show it."""
 
     filters: Filters
-    tally: Mapping[str, int]  # by the names of SHOWN, within the other filters
+    tally: Counter[str]  # by the names of SHOWN, within the other filters
     viewports: Sequence[str]  # of the whole run
     flaky: int  # of the whole run
     left: int  # to review in the whole run
@@ -240,18 +240,13 @@ def outline(run: Run, filters: Filters) -> Outline:
     if run.status == "CANCELLED":
         items = [replace(i, status="CANCELLED") if i.status in lifecycle.UNFINISHED else i for i in items]
     every_status = filters.without_show()
-    near = [item for item in items if every_status.fit(item)]
-    tally: dict[str, int] = dict.fromkeys(SHOWN, 0)
-    for item in near:
-        for name in item.shown_as:
-            tally[name] = tally.get(name, 0) + 1
     return Outline(
         filters,
-        tally,
+        Counter(name for item in items if every_status.fit(item) for name in item.shown_as),
         list(dict.fromkeys(item.viewport for item in items)),
         sum(item.flaky for item in items),
         sum(item.to_review for item in items),
-        _entries(item for item in near if filters.show in item.shown_as),
+        _entries(item for item in items if filters.fit(item)),
     )
 
 
