@@ -10,6 +10,7 @@ import os
 import platform
 import re
 import sys
+import time
 from datetime import date
 from pathlib import Path
 
@@ -47,22 +48,22 @@ PART = re.compile(r"<!-- bench (.+?) -->\n(.*?)<!-- /bench -->\n", re.DOTALL)
 BEGIN, END = "<!-- benchmarks -->\n", "<!-- /benchmarks -->\n"
 
 
-def written(page: str, name: str, printed: str, options: list[str], today: date) -> str:
+def written(page: str, name: str, printed: str, options: list[str], today: date, machine: str) -> str:
     """The page with one benchmark's part anew, in the order of `QUESTIONS`, and the table on top."""
     parts = dict(PART.findall(page))
-    parts[name] = _part(name, printed, options, today)
+    parts[name] = _part(name, printed, options, today, machine)
     head, rest = page.split(BEGIN)
     tail = rest.split(END)[1]
     told = [f"<!-- bench {one} -->\n{parts[one]}<!-- /bench -->\n" for one in QUESTIONS if one in parts]
     return head + BEGIN + "\n".join([_summary(parts), *told]) + END + tail
 
 
-def _part(name: str, printed: str, options: list[str], today: date) -> str:
+def _part(name: str, printed: str, options: list[str], today: date, machine: str) -> str:
     text = printed.strip()
     if not re.search(r"^\|", text, re.MULTILINE):
         text = f"```text\n{text}\n```"
     command = " ".join(["scripts/bench", name, *options])
-    return f"## {name}\n\n{QUESTIONS[name]}. `{command}`, {today:%-d %B %Y}, {_machine()}.\n\n{text}\n\n"
+    return f"## {name}\n\n{QUESTIONS[name]}. `{command}`, {today:%-d %B %Y}, {machine}.\n\n{text}\n\n"
 
 
 def _summary(parts: dict[str, str]) -> str:
@@ -82,9 +83,22 @@ def _machine() -> str:
     names = re.findall(r"^model name\s*: (.+)$", info.read_text(), re.MULTILINE) if info.exists() else []
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     processor = names[0] if names else platform.machine()
-    return f"{os.cpu_count()} cores of {processor}, {memory:.0f} GiB, {platform.system()}, Python {platform.python_version()}"
+    return (
+        f"{os.cpu_count()} cores of {processor}, {memory:.0f} GiB, {platform.system()}, "
+        f"Python {platform.python_version()} ({_loop_s():.2f} s for a loop of 10,000,000 additions)"
+    )
+
+
+def _loop_s() -> float:
+    """How fast the machine is just now: virtual machines share theirs, and are at half their speed for hours."""
+    start, total = time.process_time(), 0
+    for number in range(10_000_000):
+        total += number
+    return time.process_time() - start
 
 
 if __name__ == "__main__":
     name, file, *options = sys.argv[1:]
-    PAGE.write_text(written(PAGE.read_text(), name, Path(file).read_text(), options, date.today()))
+    PAGE.write_text(
+        written(PAGE.read_text(), name, Path(file).read_text(), options, date.today(), _machine())
+    )

@@ -44,7 +44,7 @@ class Server:
 
     def start(self, *options: str) -> Server:
         log = (self.folder / "server.log").open("ab")
-        self.process = subprocess.Popen(
+        self.process = process = subprocess.Popen(
             [BIN / "retestr", "serve", "--port", str(self.port), *options],
             env=self.environment,
             stdout=log,
@@ -52,7 +52,8 @@ class Server:
             start_new_session=True,
         )
         log.close()
-        wait_until(self.answers, "the server answers", 30)
+        wait_until(lambda: process.poll() is not None or self.answers(), "the server answers", 30)
+        assert process.poll() is None, self.log()
         return self
 
     def stop(self) -> int:
@@ -243,10 +244,17 @@ def wait_until(true: Callable[[], object], what: str, within_s: float) -> None:
         time.sleep(0.1)
 
 
+_held: list[socket.socket] = []
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port that nobody else is given as long as these tests run; whoever binds it with SO_REUSEADDR, as servers do, gets it."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    _held.append(held)
+    port: int = held.getsockname()[1]
+    return port
 
 
 def suite_of(url: str, *pages: str, viewports: str = "") -> str:

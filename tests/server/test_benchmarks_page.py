@@ -9,27 +9,27 @@ from scripts.write_benchmarks import GOALS, PAGE, QUESTIONS, written
 
 ROOT = Path(__file__).resolve().parents[2]
 EMPTY = "# Benchmarks\n\n<!-- benchmarks -->\n<!-- /benchmarks -->\n\nAfter.\n"
-TODAY = date(2026, 11, 24)
+TODAY = (date(2026, 11, 24), "2 cores")
 
 
 def test_a_goal_stands_beside_its_figure_reached_or_not() -> None:
-    page = written(EMPTY, "auth", "| a |\n| --- |\n\n- met: 2.9 × bare\n- MISSED: 3.5 × bare\n", [], TODAY)
+    page = written(EMPTY, "auth", "| a |\n| --- |\n\n- met: 2.9 × bare\n- MISSED: 3.5 × bare\n", [], *TODAY)
     row = next(line for line in page.splitlines() if line.startswith("| auth |"))
     assert row.endswith("| reached: 2.9 × bare<br>**missed**: 3.5 × bare |")
     assert "| capture | 5 |" in page
     assert "not measured yet" in page
-    assert "`scripts/bench auth`, 24 November 2026" in page
+    assert "`scripts/bench auth`, 24 November 2026, 2 cores." in page
 
 
 def test_a_part_is_replaced_and_the_others_stay() -> None:
-    page = written(EMPTY, "scale", "| first |", ["--quicker"], TODAY)
-    page = written(page, "auth", "plain text", [], TODAY)
-    again = written(page, "scale", "| second |", [], TODAY)
+    page = written(EMPTY, "scale", "| first |", ["--quicker"], *TODAY)
+    page = written(page, "auth", "plain text", [], *TODAY)
+    again = written(page, "scale", "| second |", [], *TODAY)
     assert "| first |" not in again
     assert "```text\nplain text\n```" in again
     assert again.index("## auth") < again.index("## scale")
     assert again.endswith("\nAfter.\n")
-    assert written(again, "scale", "| second |", [], TODAY) == again
+    assert written(again, "scale", "| second |", [], *TODAY) == again
 
 
 def test_every_benchmark_has_a_question_and_a_goal() -> None:
