@@ -64,7 +64,6 @@ def tell(running: contextlib.ExitStack, detach: bool) -> int:
     say(f"The sample site is at {site_url}")
 
     password = secrets.token_urlsafe(12)
-    port = free_port(8000)
     environment = {
         **os.environ,
         "RETESTR_DATA": str(SCRATCH / "data"),
@@ -85,7 +84,7 @@ def tell(running: contextlib.ExitStack, detach: bool) -> int:
         "--scope", "run:read", "--scope", "run:write", "--scope", "project:read",
     )["key"]  # fmt: skip
 
-    server = running.enter_context(started_server(environment, port))
+    server = running.enter_context(started_server(environment, key))
     say(f"The server is at {server}")
 
     say("First run: every page is new, and becomes the baseline of main")
@@ -139,8 +138,9 @@ def served(folder: Path):
 
 
 @contextlib.contextmanager
-def started_server(environment: dict[str, str], port: int):
-    """Runs `retestr serve` until it answers; gives its address and stops it at the end."""
+def started_server(environment: dict[str, str], key: str):
+    """Runs `retestr serve` until it, and no other server, answers; gives its address and stops it at the end."""
+    port = free_port(8000)
     log = (SCRATCH / "server.log").open("wb")
     process = subprocess.Popen(
         [BIN / "retestr", "serve", "--port", str(port)],
@@ -152,7 +152,7 @@ def started_server(environment: dict[str, str], port: int):
     url = f"http://127.0.0.1:{port}"
     try:
         deadline = time.monotonic() + 30
-        while not answers(url):
+        while not answers(url, key):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise Surprise(f"the server did not start:\n{(SCRATCH / 'server.log').read_text()}")
             time.sleep(0.1)
@@ -163,10 +163,10 @@ def started_server(environment: dict[str, str], port: int):
         log.close()
 
 
-def answers(url: str) -> bool:
-    """Whether the server is up."""
+def answers(url: str, key: str) -> bool:
+    """Whether the server is up that knows the key."""
     try:
-        return requests.get(f"{url}/healthz", timeout=2).ok
+        return requests.get(f"{url}/api/projects", headers={"Authorization": f"Bearer {key}"}, timeout=2).ok
     except requests.RequestException:  # not listening yet, or too busy with starting to answer in time
         return False
 
