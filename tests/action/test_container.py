@@ -22,7 +22,6 @@ MAX_ADDED_BYTES = 60_000_000
 pytestmark = [
     pytest.mark.container,
     pytest.mark.skipif(not ENGINE, reason="PODMAN names no container engine"),
-    pytest.mark.xdist_group("container"),
 ]
 
 

@@ -17,7 +17,7 @@ from tests.e2e.conftest import Server, Site, suite_of, wait_until
 
 from .conftest import EVENTS, Environ
 
-pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.xdist_group("action-contract")]
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,6 @@ checks.use_after_free.enabled = false
 
 
 @pytest.mark.e2e
-@pytest.mark.xdist_group("schemathesis")
 @pytest.mark.parametrize("scope", ["admin:write", "run:read"])
 def test_no_request_makes_server_and_document_disagree(
     make_server: Callable[..., Server],  # noqa: F811

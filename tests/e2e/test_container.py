@@ -23,7 +23,7 @@ import pytest
 
 from tests.e2e.conftest import ROOT, Server, Site, suite_of, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.container, pytest.mark.xdist_group("container")]
+pytestmark = [pytest.mark.e2e, pytest.mark.container]
 PODMAN = os.environ.get("PODMAN", "podman")
 RUNNER = ROOT.parent / "shared" / "tools" / "run_action.py"
 BASE = "docker.io/library/python:3.13-slim"

@@ -25,7 +25,6 @@ from tests.e2e.conftest import ROOT, TERMINAL, free_port, wait_until
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.container,
-    pytest.mark.xdist_group("container"),
     pytest.mark.skipif(not os.environ.get("RETESTR_LONG"), reason="takes minutes; RETESTR_LONG=1 runs it"),
 ]
 PODMAN = os.environ.get("PODMAN", "podman")

@@ -33,7 +33,6 @@ BROKER = os.environ.get("RETESTR_TEST_BROKER_URL", "")
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.browser,
-    pytest.mark.xdist_group("celery"),
     pytest.mark.skipif(not BROKER, reason="RETESTR_TEST_BROKER_URL is not set; use scripts/services run …"),
 ]
 PAGES = [f"p{i}.html" for i in range(40)]

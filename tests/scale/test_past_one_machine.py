@@ -20,7 +20,6 @@ __all__ = ["make_server", "site"]
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.browser,
-    pytest.mark.xdist_group("machines"),
     pytest.mark.skipif(not os.environ.get("RETESTR_LONG"), reason="takes minutes; RETESTR_LONG=1 runs it"),
 ]
 SECRET = "one secret for all of them"

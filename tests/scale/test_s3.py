@@ -12,7 +12,6 @@ from tests.e2e.conftest import BIN, Server, Site, make_server, site, suite_of, w
 from tests.scale.machines import Bucket
 
 __all__ = ["make_server", "site"]
-pytestmark = pytest.mark.xdist_group("s3")
 
 
 def test_images_are_kept_listed_and_removed_by_their_content(bucket: Bucket) -> None:
