@@ -3,12 +3,14 @@
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.action.fake_server import played
 
 TOKEN = "ghs_TheTokenOfTheWorkflow000000000"
 REPOSITORY = "acme/shop"
@@ -59,20 +61,9 @@ class GitHubPlot:
         return " ".join(method for method, _ in self.seen)
 
 
-@contextmanager
-def fake_github(plot: GitHubPlot) -> Iterator[GitHubPlot]:
-    """Serve the plot on a free port of loopback; `plot.url` is its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _player_of(plot))
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
-    plot.url = f"http://127.0.0.1:{server.server_port}"
-    try:
-        yield plot
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+def fake_github(plot: GitHubPlot) -> AbstractContextManager[GitHubPlot]:
+    """A GitHub that answers as the plot says, while the context lasts."""
+    return played(plot, _player_of(plot))
 
 
 def _player_of(plot: GitHubPlot) -> type[BaseHTTPRequestHandler]:

@@ -6,10 +6,10 @@ It knows one key and plays a list of run states: every GET takes the next one, t
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 KEY = "vts_TheSentinelKeyOfTheTests00000000"
@@ -82,10 +82,19 @@ def snapshot_json(identity: str = "s1", status: str = "CHANGED", **more: Any) ->
     }
 
 
+class Answering(Protocol):
+    """What a fake plays, and where it is found while it does."""
+
+    url: str
+
+
+P = TypeVar("P", bound=Answering)
+
+
 @contextmanager
-def fake_server(plot: Plot) -> Iterator[Plot]:
-    """Serve the plot on a free port of loopback; `plot.url` is its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _player_of(plot))
+def played(plot: P, player: type[BaseHTTPRequestHandler]) -> Iterator[P]:
+    """Serve a plot on a free port of loopback; `plot.url` is its address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), player)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
@@ -96,6 +105,11 @@ def fake_server(plot: Plot) -> Iterator[Plot]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def fake_server(plot: Plot) -> AbstractContextManager[Plot]:
+    """A server that answers as the plot says, while the context lasts."""
+    return played(plot, _player_of(plot))
 
 
 def _player_of(plot: Plot) -> type[BaseHTTPRequestHandler]:
