@@ -106,10 +106,10 @@ def tell(running: contextlib.ExitStack, detach: bool) -> int:
     say("The job summary, as GitHub shows it")
     print(summary)
     say(f"As told, in {time.monotonic() - began:.0f} s: exactly {', '.join(changed)} changed.")
-    print(f"\n  Review it:  {run['url']}\n  Log in:     {EMAIL}\n  Password:   {password}\n")
+    print(f"\n  Review it:  {run['url']}\n  Log in:     {EMAIL}\n  Password:   {password}\n", flush=True)
     if detach:
         return 0
-    print("Ctrl-C ends the demo.")
+    print("Ctrl-C ends the demo.", flush=True)
     while True:
         time.sleep(3600)
 
