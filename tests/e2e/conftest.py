@@ -7,7 +7,6 @@ import functools
 import http.server
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -263,8 +262,3 @@ def suite_of(url: str, *pages: str, viewports: str = "") -> str:
     return (
         f"baseUrl: {url}\nviewports: [{{name: desktop, width: 800, height: 600}}]\n{viewports}tests:\n{tests}"
     )
-
-
-def copy_example(name: str, folder: Path) -> None:
-    """Lays one of the examples into a folder."""
-    shutil.copytree(ROOT / "examples" / name, folder, dirs_exist_ok=True)
