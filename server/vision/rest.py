@@ -21,7 +21,7 @@ STOP_MS = 128
 TICK_MS = 30
 QUANTUM_MS = 4000
 """What a step or wait takes in virtual time that takes less real time, however busy the machine is."""
-QUIET_S = 0.05
+MOST_CHAINED = 20  # how often what comes may ask for more before the picture is taken nevertheless
 PATIENCE_S = 0.5  # how long the network is waited for before asking whether it is a worker that it brings
 LOAD_ALL_MS = 5000
 
@@ -48,7 +48,7 @@ class Rest:
                     "load_all", {"mostMs": LOAD_ALL_MS, **self._doing("lazy", "fonts", "video")}
                 )
                 stirs |= scroll or self._traffic.asked != asked
-                await self.network_idle(quiet_s=QUIET_S if stirs else 0)
+                await (self._all_loaded() if stirs else self.network_idle())
                 if self._traffic.documents == document:
                     return
             except BrowserError as error:  # that another document is on its way is told before it arrives
@@ -127,11 +127,20 @@ class Rest:
     def _doing(self, *steps: Stabilizer) -> dict[str, bool]:
         return {step: self._does(step) for step in steps}
 
-    async def network_idle(self, quiet_s: float = 0.0) -> None:
+    async def _all_loaded(self) -> None:
+        """Wait until the page has been drawn and asked for nothing more: what it draws, it asks for before it is drawn."""
+        for _ in range(MOST_CHAINED):
+            asked = self._traffic.asked
+            await self.network_idle()
+            await self._documents.run("draw")
+            if self._traffic.asked == asked:
+                return
+
+    async def network_idle(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(PATIENCE_S):
-                    return await self._traffic.idle(quiet_s=quiet_s)
+                    return await self._traffic.idle()
             with contextlib.suppress(BrowserError):
                 for urls in await self._documents.run_everywhere("workers"):
                     self._traffic.leave_out(urls or ())

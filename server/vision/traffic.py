@@ -59,19 +59,16 @@ class Traffic:
         """The addresses still on their way, longest first."""
         return [request.url for request in self._under_way]
 
-    async def idle(self, *, quiet_s: float = 0.0, most_s: float = 10.0) -> None:
-        """Wait until nothing has been on its way for `quiet_s`.
+    async def idle(self, *, most_s: float = 10.0) -> None:
+        """Wait until nothing is on its way.
 
         What is under way for longer than `most_s` is taken for a stream and never waited for again.
         """
-        quiet_since = time.monotonic()
         while True:
             now = time.monotonic()
             for request in [request for request, since in self._under_way.items() if now - since > most_s]:
                 del self._under_way[request]
-            if self._under_way:
-                quiet_since = now
-            elif now - quiet_since >= quiet_s:
+            if not self._under_way:
                 return
             await asyncio.sleep(POLL_S)
 

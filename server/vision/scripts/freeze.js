@@ -46,9 +46,9 @@ async ({ animation, blur, caret, hover, video }) => {
   }
   await backstage.frames(2);
 
-  // A film that plays, or is about to, shows its first frame instead of its poster. What is drawn comes
-  // after what was asked for, also after "seeked", and what comes while the frame before is being drawn is
-  // lost: ask again until the first frame was to be drawn twice in a row.
+  // A film that plays, or is about to, shows its first frame instead of its poster. What is drawn comes after
+  // what was asked for, also after "seeked", and what comes while the frame before is being drawn is lost: ask
+  // again until the same frame was drawn twice in a row. Asked for the time where it is, it draws nothing.
   async function toStart(media, { frames, sleep }) {
     const begins = media.played.length > 0 || (media.autoplay && media.muted);
     media.autoplay = false;
@@ -60,16 +60,19 @@ async ({ animation, blur, caret, hover, video }) => {
       media.requestVideoFrameCallback(look);
     };
     media.requestVideoFrameCallback?.(look);
-    let atStart = 0;
-    for (let round = 0; round < 6 && atStart < 2; round++) {
+    const drawnAt = async (time) => {
       const sought = new Promise((resolve) => media.addEventListener("seeked", resolve, { once: true }));
       drawn = null;
-      media.currentTime = 0;
+      media.currentTime = time;
       await Promise.race([sought, sleep(1000)]);
-      if (!media.requestVideoFrameCallback) return; // it only sounds
+      if (!media.requestVideoFrameCallback) return 0; // it only sounds
       for (let wait = 0; wait < 20 && drawn === null; wait++) await frames(1);
       await frames(2);
-      atStart = drawn === 0 ? atStart + 1 : 0;
+      return drawn;
+    };
+    for (let round = 0; round < 3; round++) {
+      const before = await drawnAt(0.001);
+      if ((await drawnAt(0)) === before && before !== null) return;
     }
   }
 }

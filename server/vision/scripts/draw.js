@@ -1,0 +1,2 @@
+// Resolves when the page has been drawn twice.
+() => window[Symbol.for("retestr")]?.frames(2)
