@@ -21,7 +21,7 @@ def test_each_run_tells_its_verdict_in_words(site: Site, text_of: Callable[[str]
     site.changed(2, commit_sha="a" * 40, pull_request=17, actor="grace-h")
     site.run({"Home": "error", "Prices": "white"}, "broken")
     page = text_of(site.visit().page("/projects/tea-shop"))
-    assert "failed 2 of 3 changed #2 feature/x aaaaaaaa PR 17 grace-h with command line" in page
+    assert "failed 2 of 3 changed #2 feature/x aaaaaaaa PR #17 grace-h with command line" in page
     assert "error 1 of 2 not judged, 1 new #3 broken" in page
     assert "passed 3 new #1 main" in page
 
@@ -51,7 +51,7 @@ def test_it_links_to_the_workflow_and_from_it_to_the_pull_request(site: Site) ->
     page = site.visit().page("/projects/tea-shop")
     assert 'href="https://github.com/acme/shop/actions/runs/99"' in page
     assert 'href="https://github.com/acme/shop/pull/17"' in page
-    assert "PR 18" in page
+    assert "PR #18" in page
     assert "javascript:" not in page
 
 

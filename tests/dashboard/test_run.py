@@ -29,7 +29,7 @@ def test_the_verdict_comes_first_then_where_it_comes_from(site: Site, text_of: C
     )
     page = site.visit().page(f"/runs/{run}")
     text = text_of(page)
-    assert "2 of 3 pages changed , failed Tea Shop #2 feature/x cccccccc PR 7" in text
+    assert "2 of 3 pages changed , failed Tea Shop #2 feature/x cccccccc PR #7" in text
     assert "Compared with feature/x, else release, else main" in text
     assert "Triggered with command line" in text
     for link in ("actions/runs/1", "pull/7", f"commit/{'c' * 40}"):
