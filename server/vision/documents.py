@@ -25,6 +25,11 @@ class Documents:
     def __init__(self, tab: Tab) -> None:
         self._tab = tab
 
+    @property
+    def is_one(self) -> bool:
+        """Whether there is the page's own document only."""
+        return len(self._tab.frames) == 1
+
     async def run(self, script: str, argument: Any = None) -> Any:
         """What a script, a function, returns in the page's own document."""
         return await self._tab.main_frame.evaluate(SCRIPTS[script], argument)

@@ -43,11 +43,11 @@ class Rest:
             try:
                 stirs = await self.pass_time(slices_ms)
                 if scroll:
-                    await self._scroll_through()
+                    stirs |= await self._scroll_through()
                 await self._documents.run_everywhere(
                     "load_all", {"mostMs": LOAD_ALL_MS, **self._doing("lazy", "fonts", "video")}
                 )
-                stirs |= scroll or self._traffic.asked != asked
+                stirs |= self._traffic.asked != asked
                 await (self._all_loaded() if stirs else self.network_idle())
                 if self._traffic.documents == document:
                     return
@@ -57,7 +57,8 @@ class Rest:
             await self._tab.wait_for_load_state("load")
         raise CaptureError("suite", f"{self._page.url} does not come to rest: it keeps opening another page")
 
-    async def _scroll_through(self) -> None:
+    async def _scroll_through(self) -> bool:
+        """Returns whether the page may have changed since it was last drawn."""
         area = self._page.width * self._page.height * self._page.scale**2
         followed = await self._documents.run(
             "scroll_through",
@@ -73,6 +74,7 @@ class Rest:
                 f"the page grows while it is scrolled: it was {followed['heightAtFirst']} px high at first, "
                 f"and was followed down to {followed['followedTo']} px"
             )
+        return followed["mayHaveChanged"] or not self._documents.is_one
 
     async def pass_time(self, slices_ms: Iterable[int]) -> bool:
         """Let time pass, slice by slice, or all that is left at once where nothing stirs; returns whether anything did."""
@@ -80,18 +82,19 @@ class Rest:
         stirred = False
         while left:
             asked = self._traffic.asked
-            stirs = await self._advance(left.pop(0), sum(left))
+            found = await self._advance(left)
             await self.network_idle()
-            stirs |= self._traffic.asked != asked
+            stirs = any(found) or self._traffic.asked != asked
             stirred |= stirs
+            left = [] if found == [None] else left[1:]
             if left and not stirs:
                 left = [sum(left)]
         return stirred
 
-    async def _advance(self, ms: int, next_ms: int = 0) -> bool:
-        """Returns whether a document stirs, or will in the time to come."""
-        what = {"ms": ms, "nextMs": next_ms, **self._doing("animation")}
-        return any(await self._documents.run_everywhere("advance", what))
+    async def _advance(self, slices_ms: list[int]) -> list[bool | None]:
+        """Let the first slice pass; tells for each document whether it stirs, or None where all slices have passed."""
+        what = {"slices": slices_ms, "isAlone": self._documents.is_one, **self._doing("animation")}
+        return await self._documents.run_everywhere("advance", what)
 
     @contextlib.asynccontextmanager
     async def time_passing(self) -> AsyncIterator[None]:
@@ -101,7 +104,7 @@ class Rest:
             while True:
                 await self.network_idle()  # the network takes no time in the page
                 with contextlib.suppress(BrowserError):
-                    await self._advance(TICK_MS)
+                    await self._advance([TICK_MS])
                 await asyncio.sleep(TICK_MS / 1000)
 
         ticking = asyncio.create_task(tick())

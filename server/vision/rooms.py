@@ -92,12 +92,15 @@ class Room:
         devtools = devtools or await self._context.new_cdp_session(tab)
         if tab.viewport_size != {"width": page.width, "height": page.height}:
             await tab.set_viewport_size({"width": page.width, "height": page.height})
-        # Taking a picture knows the metrics of its own session only, not Playwright's.
-        await devtools.send("Emulation.setDeviceMetricsOverride", window_metrics(page))
-        if self._origins:
-            await self._context.clear_cookies()
-            for origin in self._origins:
-                await devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+        forgotten = (
+            devtools.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+            for origin in self._origins
+        )
+        await asyncio.gather(
+            # Taking a picture knows the metrics of its own session only, not Playwright's.
+            devtools.send("Emulation.setDeviceMetricsOverride", window_metrics(page)),
+            *((self._context.clear_cookies(), *forgotten) if self._origins else ()),
+        )
         if not await visitor.introduce(self._context, devtools, page, secrets, state):
             self._devtools = devtools
         return Visit(tab, devtools, self._guard, page, secrets)

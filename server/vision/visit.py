@@ -4,6 +4,7 @@ Time and stillness are `rest.py`'s, the picture is `camera.py`'s. Contexts, conc
 `capture.py`'s.
 """
 
+import asyncio
 import hashlib
 import json
 import struct
@@ -112,8 +113,9 @@ class Visit:
         self.traffic.stop()
         self.evidence.stop()
         try:
-            await self._documents.run_everywhere("forget")
-            await self.devtools.send("Page.resetNavigationHistory")
+            await asyncio.gather(
+                self._documents.run_everywhere("forget"), self.devtools.send("Page.resetNavigationHistory")
+            )
         except BrowserError:  # the page opens another one, or crashed
             return False
         return True

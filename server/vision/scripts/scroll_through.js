@@ -5,9 +5,10 @@
 // some pages never end; `mostStops` is the end in any case. Pages that hide again what was scrolled
 // past are overruled: an element that was seen at a stop, is not fixed to the window, and shows less
 // afterwards gets back the attributes that it had when it was seen.
-// Returns the page's height at first and how far it was followed (CSS px), and whether it went on growing.
+// Returns the page's height at first and how far it was followed (CSS px), whether it went on growing, and whether
+// it may have changed since it was last drawn, as far as can be told.
 async ({ mostStops, mostGrowth, stopMs, animation }) => {
-  const { advance, drawn, endAnimations } = window[Symbol.for("retestr")];
+  const { advance, drawn, endAnimations, roots } = window[Symbol.for("retestr")];
   const root = document.scrollingElement ?? document.documentElement;
   const top = root.scrollTop;
   const heightAtFirst = root.scrollHeight;
@@ -26,10 +27,12 @@ async ({ mostStops, mostGrowth, stopMs, animation }) => {
   };
 
   const seen = new Map(); // elements whose attributes changed -> what they were like when seen best
+  let mayHaveChanged = false;
   const watch = new MutationObserver((records) => {
-    for (const { target } of records) if (!seen.has(target)) seen.set(target, null);
+    mayHaveChanged = true;
+    for (const { target, type } of records) if (type === "attributes" && !seen.has(target)) seen.set(target, null);
   });
-  watch.observe(document, { subtree: true, attributes: true });
+  watch.observe(document, { subtree: true, attributes: true, childList: true, characterData: true });
   const lookAround = () => {
     if (seen.size && animation) endAnimations(false);
     for (const [element, before] of seen) {
@@ -54,9 +57,10 @@ async ({ mostStops, mostGrowth, stopMs, animation }) => {
     }
   };
   const goTo = async (y) => {
+    mayHaveChanged = roots().length > 1; // what happens in shadows is not observed
     root.scrollTo({ top: y, left: 0, behavior: "instant" });
     await drawn();
-    await advance(stopMs);
+    if (await advance(stopMs)) mayHaveChanged = true;
     lookAround();
   };
 
@@ -80,6 +84,7 @@ async ({ mostStops, mostGrowth, stopMs, animation }) => {
     best &&
     visibleParts(element) < best.parts &&
     !isReplaced(element, best);
-  for (const [element, best] of [...seen].filter(isHidden)) restore(element, best.attributes);
-  return { heightAtFirst, followedTo: y, isEndless };
+  const hidden = [...seen].filter(isHidden);
+  for (const [element, best] of hidden) restore(element, best.attributes);
+  return { heightAtFirst, followedTo: y, isEndless, mayHaveChanged: mayHaveChanged || hidden.length > 0 };
 }
