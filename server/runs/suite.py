@@ -40,7 +40,7 @@ from server.runs.suite_visitor import (
     wrong_names,
 )
 from server.runs.suite_yaml import Problem, SuiteError, read, shorten
-from server.vision.page import Box, Page
+from server.vision.page import Box, Page, Visitor
 
 __all__ = ["Problem", "Shot", "Suite", "SuiteError", "Test", "Viewport", "json_schema", "parse"]
 
@@ -168,29 +168,37 @@ class Suite(Shared):
         boxes = [
             Box(part.x, part.y, part.width, part.height) for part in ignored if isinstance(part, IgnoredBox)
         ]
-        shared = test.over(self)
+        shared = test.over(self) if test.says_something else self
         login_url = self._url(shared.login.path, test) if isinstance(shared.login, SuiteLogin) else None
+        # All but the window and who looks through it, once for every viewport.
+        alike: dict[str, Any] = {
+            "url": self._url(test.path, test),
+            "full_page": self.full_page if test.full_page is None else test.full_page,
+            "element": test.element,
+            "wait_for": self.wait_for if test.wait_for is None else test.wait_for,
+            "steps": tuple(step.step() for step in test.steps),
+            "ignore_selectors": tuple(dict.fromkeys(selectors)),
+            "ignore_boxes": tuple(dict.fromkeys(boxes)),
+            "status": test.status,
+            "stabilize": shared.stabilizers(),
+            "mask": shared.masks(),
+            "hide": tuple(dict.fromkeys(shared.hide)),
+            "css": shared.css or "",
+        }
+        retries = self.retries if test.retries is None else test.retries
+        tolerance = shared.tolerance()
+        visitors: dict[str | None, Visitor] = {}
         for viewport in self.viewports_of(test):
+            if viewport.device not in visitors:
+                visitors[viewport.device] = shared.visitor(viewport, login_url)
             page = Page(
-                url=self._url(test.path, test),
                 width=viewport.width,
                 height=viewport.height,
                 scale=viewport.device_scale_factor,
-                full_page=self.full_page if test.full_page is None else test.full_page,
-                element=test.element,
-                wait_for=self.wait_for if test.wait_for is None else test.wait_for,
-                steps=tuple(step.step() for step in test.steps),
-                ignore_selectors=tuple(dict.fromkeys(selectors)),
-                ignore_boxes=tuple(dict.fromkeys(boxes)),
-                status=test.status,
-                stabilize=shared.stabilizers(),
-                mask=shared.masks(),
-                hide=tuple(dict.fromkeys(shared.hide)),
-                css=shared.css or "",
-                visitor=shared.visitor(viewport, login_url),
+                visitor=visitors[viewport.device],
+                **alike,
             )
-            retries = self.retries if test.retries is None else test.retries
-            yield Shot(test.name, viewport, page, retries=retries, was=test.was, **shared.tolerance())
+            yield Shot(test.name, viewport, page, retries=retries, was=test.was, **tolerance)
 
     def _url(self, path: str, test: Test) -> str:
         if not path.startswith("/"):

@@ -201,6 +201,11 @@ class Shared(Part):
         None, description="Steps against flakiness that are switched off.", examples=[{"time": False}]
     )
 
+    @property
+    def says_something(self) -> bool:
+        """Whether any of these keys is given."""
+        return not self.model_fields_set.isdisjoint(Shared.model_fields)
+
     def over(self, below: "Shared") -> Self:
         """These keys with those of `below` where they say nothing; lists of what is covered or blocked add up."""
         chosen: dict[str, Any] = {}

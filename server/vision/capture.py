@@ -141,8 +141,7 @@ class Browser:
             raise CaptureError(
                 "browser-missing", f"the browser {self.executable} does not start: {reason}"
             ) from error
-        processes.make_way()
-        self._watch = asyncio.create_task(processes.end_big_pages())
+        self._watch = asyncio.create_task(processes.look_after())
         return self
 
     async def _launch(self, playwright: Playwright) -> Chromium:

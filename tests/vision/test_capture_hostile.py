@@ -1,5 +1,7 @@
 """Sites that hang, flood or eat memory: one error each, and no harm to other pages."""
 
+import contextlib
+import os
 import ssl
 import subprocess
 import time
@@ -10,12 +12,14 @@ import pytest
 
 from server.vision import guard, processes
 from server.vision.guard import AddressPolicy
-from server.vision.page import CaptureError, Image
+from server.vision.page import CaptureError, Image, Page
 from tests.vision.raw import Raw, visit_all
 from tests.vision.runner import Runner, browsing
 from tests.vision.site import Site
 
 pytestmark = pytest.mark.browser
+
+AUTOGROUP = Path("/proc/self/autogroup")  # where the kernel shares the processor among sessions
 
 
 def test_a_certificate_that_nobody_signed_is_told(run: Runner, tmp_path: Path) -> None:
@@ -111,6 +115,33 @@ def test_the_memory_that_a_browser_keeps_is_seen(run: Runner) -> None:
         kept = processes.kept_bytes() - before
 
     assert 20 * 1024**2 < kept < 1024**3
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="priorities are seen where there is /proc")
+def test_all_of_the_browser_makes_way_for_others(run: Runner, site: Site) -> None:
+    before = {process.pid for process in processes.processes()}
+
+    def priorities() -> set[int]:
+        found = set()
+        for process in processes.processes():
+            with contextlib.suppress(OSError):
+                if process.pid not in before and os.getpgid(process.pid) != os.getpgrp():
+                    found.add(os.getpriority(os.PRIO_PROCESS, process.pid))
+                    if AUTOGROUP.exists():
+                        found.add(int(Path(f"/proc/{process.pid}/autogroup").read_text().split()[-1]))
+        return found
+
+    async def draw_something() -> None:
+        async with browser.session() as session:
+            await session.capture(Page(f"{site.url}/hover.html", 800, 600))
+
+    with browsing(run, AddressPolicy(allow=(site.host,))) as browser:
+        run(draw_something())
+        deadline = time.monotonic() + 10
+        while priorities() != {processes.NICENESS} and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+        assert priorities() == {processes.NICENESS}
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
