@@ -129,6 +129,7 @@ class Browser:
             )
         os.environ.setdefault("NODE_OPTIONS", browser.DRIVER_OPTIONS)  # the driver inherits them
         self._playwright = await async_playwright().start()
+        others = processes.groups()
         try:
             self._chromium = await self._launch(self._playwright)
         except BaseException as error:
@@ -141,7 +142,7 @@ class Browser:
             raise CaptureError(
                 "browser-missing", f"the browser {self.executable} does not start: {reason}"
             ) from error
-        self._watch = asyncio.create_task(processes.look_after())
+        self._watch = asyncio.create_task(processes.look_after(processes.groups() - others))
         return self
 
     async def _launch(self, playwright: Playwright) -> Chromium:

@@ -9,7 +9,7 @@ import contextlib
 import logging
 import os
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,18 +46,23 @@ def processes(parent: int | None = None) -> Iterator[Process]:
                 yield from processes(child)
 
 
-def make_way(found: Iterable[Process]) -> None:
-    """Lower the browser's priority, so that people who read the dashboard of the same machine do not wait for it.
+def groups() -> set[int]:
+    """The process groups that descendants of this process lead, or belong to; its own left out."""
+    found = set()
+    for process in processes():
+        with contextlib.suppress(OSError):
+            found.add(os.getpgid(process.pid))
+    return found - {os.getpgrp()}
+
+
+def make_way(browser: set[int]) -> None:
+    """Lower a browser's priority, so that people who read the dashboard of the same machine do not wait for it.
 
     Not the worker's own: what it writes to the database, others wait for. The browser leads a group of processes;
     on Linux only a group's priority is that of all its threads. It also leads a session: where the kernel shares the
     processor among sessions (autogroup, see sched(7)), a priority counts within one only, and the session has its own.
     """
-    groups = set()
-    for process in found:
-        with contextlib.suppress(OSError):
-            groups.add(os.getpgid(process.pid))
-    for group in groups - {os.getpgrp()}:
+    for group in browser:
         with contextlib.suppress(OSError):
             os.setpriority(os.PRIO_PGRP, group, NICENESS)
             if os.getsid(group) != os.getsid(0):
@@ -69,12 +74,11 @@ def kept_bytes() -> int:
     return sum(process.own_bytes for process in processes() if not process.is_page)
 
 
-async def look_after() -> None:
-    """For ever: a page that has more than `MOST_PAGE_BYTES` crashes, and all of the browser makes way for others."""
+async def look_after(browser: set[int]) -> None:
+    """For ever: a page that has more than `MOST_PAGE_BYTES` crashes, and a browser's groups make way for others."""
     while True:
-        found = list(processes())
-        make_way(found)  # again and again: some raise their own priority, where they may
-        for process in found:
+        make_way(browser)  # again and again: some of its processes raise their own priority, where they may
+        for process in processes():
             if process.is_page and process.own_bytes > MOST_PAGE_BYTES:
                 log.warning("a page was ended: it had %d MiB of memory", process.own_bytes // 2**20)
                 with contextlib.suppress(OSError):
