@@ -34,7 +34,7 @@ async ({ mostStops, mostGrowth, stopMs, animation }) => {
   });
   watch.observe(document, { subtree: true, attributes: true, childList: true, characterData: true });
   const lookAround = () => {
-    if (seen.size && animation) endAnimations(false);
+    if (seen.size && animation && endAnimations(false)) mayHaveChanged = true;
     for (const [element, before] of seen) {
       const box = element.getBoundingClientRect();
       const isReached = box.top < innerHeight && box.width > 0 && box.height > 0;
