@@ -120,6 +120,17 @@ def test_how_long_an_answer_took_does_not_show(how: str, capture: Callable[..., 
     assert capture("quick").sha256 == capture("slower").sha256
 
 
+def test_how_slowly_a_page_runs_does_not_show(capture: Callable[..., Image], site: Site) -> None:
+    page = """<body><p id="clock"></p><script>
+      setInterval(() => (clock.textContent = new Date().toISOString()), 100);
+      setTimeout(() => {
+        const asked = new XMLHttpRequest(); asked.open("GET", "/slow?ms=%d", false); asked.send(); }, 1600);
+    </script>"""
+    site.pages["quick"], site.pages["slow_script"] = page % 0, page % 8500
+
+    assert capture("quick").sha256 == capture("slow_script").sha256
+
+
 def test_a_known_picture_is_accepted_at_first_sight(capture: Callable[..., Image]) -> None:
     first = capture("random.html")
     again = capture("random.html", frozenset({first.sha256}))
