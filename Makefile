@@ -25,7 +25,7 @@ lint: $(READY)  ## ruff, mypy, import-linter
 	@scripts/lint
 
 test: $(READY) lint  ## the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 e2e: $(READY)  ## retestr tests itself: one server watches the dashboard of another
 	@RETESTR_LONG=1 $(BIN)/python -m pytest -s tests/e2e/test_itself.py

@@ -93,12 +93,6 @@ class World:
         return answer.json
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files, which drive a browser or whole processes, come first: at the end, the other processes would wait for one."""
-    long = ("browser", "e2e", "container")
-    items.sort(key=lambda item: not any(map(item.get_closest_marker, long)))
-
-
 @pytest.fixture(scope="session")
 def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases | None]:
     """The PostgreSQL server to test on; None: SQLite."""
