@@ -1,6 +1,9 @@
 """The runner's signals: the first one is an exception, the ones after it change nothing."""
 
+import _thread
 import signal
+import socket
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,6 +18,7 @@ def listening() -> Iterator[Interruption]:
     interruption = Interruption()
     interruption.listen()
     yield interruption
+    signal.set_wakeup_fd(-1)
     for number, action in before.items():
         signal.signal(number, action)
 
@@ -25,6 +29,15 @@ def test_only_the_first_signal_interrupts(listening: Interruption, number: signa
         signal.raise_signal(number)
     for later in SIGNALS:
         signal.raise_signal(later)  # raises nothing: what is being cleaned up goes on
+
+
+def test_a_signal_that_arrives_just_before_a_wait_ends_it(listening: Interruption) -> None:
+    """`interrupt_main` leaves things as such a signal does: Python knows of it, and the wait goes on."""
+    threading.Timer(0.2, _thread.interrupt_main, (signal.SIGTERM,)).start()
+    waiting, silent = socket.socketpair()
+    with waiting, silent, pytest.raises(Interrupted):
+        waiting.settimeout(10)
+        waiting.recv(1)
 
 
 def test_a_lost_interruption_is_raised_at_the_next_sleep(listening: Interruption) -> None:
