@@ -89,7 +89,7 @@ class Site(Serving):
 
 
 class Secret:
-    """What no page may reach: notes in `asked` each connection's first line, and each datagram.
+    """What no page may reach: notes in `asked` each connection, its first line, and each datagram.
 
     It listens on all of this machine's addresses, IPv4 and IPv6, unless one is named.
     """
@@ -130,8 +130,12 @@ class Secret:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
-            with connection, contextlib.suppress(OSError):
-                connection.settimeout(0.3)
-                self.asked.append("a connection")
-                self.asked[-1] = connection.recv(2048).decode("latin-1").partition("\r\n")[0]
-                connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nsecret")
+            self.asked.append("a connection")
+            threading.Thread(target=self._hear, args=(connection,), daemon=True).start()
+
+    def _hear(self, connection: socket.socket) -> None:
+        """Note the first line: apart, since a browser opens connections on which it says nothing for long."""
+        with connection, contextlib.suppress(OSError):
+            connection.settimeout(30)
+            self.asked.append(connection.recv(2048).decode("latin-1").partition("\r\n")[0])
+            connection.sendall(b"HTTP/1.0 200 OK\r\n\r\nsecret")
