@@ -3,6 +3,7 @@
 Starting it and driving it is `capture.py`'s. No Playwright here.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -78,9 +79,6 @@ NETWORK_FLAGS = (
     "--disable-quic",
 )
 FLAGS = RENDERING_FLAGS + NETWORK_FLAGS
-# Playwright's driver is a Node.js process through which every picture passes: by default it lets 16 MiB of young
-# objects pile up before it looks which of them are rubbish, and keeps 60 MiB more than it needs.
-DRIVER_OPTIONS = "--max-semi-space-size=1"
 SANDBOX_HINT = (
     "where a container or the kernel forbids Chromium's sandbox, see docs/self-hosting.md, Chromium's sandbox, "
     "or set RETESTR_CAPTURE_SANDBOX=preferred"
@@ -108,6 +106,18 @@ def install_hint() -> str:
     if shutil.which("apt-get") and _is_debian():
         return "apt-get install chromium-headless-shell"
     return "playwright install --only-shell chromium"
+
+
+def driver_environment() -> dict[str, str]:
+    """What Playwright's driver is started with, a Node.js process through which every picture passes.
+
+    By default it lets 16 MiB of young objects pile up before it looks which of them are rubbish, and keeps 60 MiB more
+    than it needs; and it compiles its own code anew each time, where a cache spares it a fourth of its start.
+    """
+    environment = {"NODE_OPTIONS": "--max-semi-space-size=1"}
+    with contextlib.suppress(RuntimeError):  # a user without a home
+        environment["NODE_COMPILE_CACHE"] = str(_caches() / "retestr" / "driver")
+    return environment
 
 
 def version(path: Path) -> str:
@@ -165,5 +175,11 @@ def _is_debian() -> bool:
 def _playwright_folder() -> Path:
     if chosen := os.environ.get("PLAYWRIGHT_BROWSERS_PATH"):
         return Path(chosen)
-    caches = Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
-    return caches / "ms-playwright"
+    return _caches() / "ms-playwright"
+
+
+def _caches() -> Path:
+    """The user's folder for what can be made again; raises RuntimeError for one without a home."""
+    if chosen := os.environ.get("XDG_CACHE_HOME"):
+        return Path(chosen)
+    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")

@@ -127,7 +127,8 @@ class Browser:
             raise CaptureError(
                 "browser-missing", f"there is no browser at {self.executable}; {browser.install_hint()}"
             )
-        os.environ.setdefault("NODE_OPTIONS", browser.DRIVER_OPTIONS)  # the driver inherits them
+        for name, value in browser.driver_environment().items():
+            os.environ.setdefault(name, value)  # the driver inherits it
         self._playwright = await async_playwright().start()
         others = processes.groups()
         try:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from server.vision import browser
+from server.vision.addresses import AddressPolicy
+from tests.vision.runner import Runner, browsing
 
 
 def executable(path: Path) -> Path:
@@ -61,3 +63,27 @@ def test_what_a_page_is_can_be_said_without_a_browser() -> None:
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert answer.stdout.split() == []
+
+
+@pytest.mark.browser
+def test_the_driver_compiles_its_code_once(
+    run: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("NODE_COMPILE_CACHE", "")  # so that it is put back
+    monkeypatch.delenv("NODE_COMPILE_CACHE")
+
+    with browsing(run, AddressPolicy()):
+        pass
+
+    assert any(file.is_file() for file in (tmp_path / "retestr/driver").rglob("*"))
+
+
+def test_a_user_without_a_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+
+    assert "NODE_COMPILE_CACHE" not in browser.driver_environment()
