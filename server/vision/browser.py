@@ -180,6 +180,6 @@ def _playwright_folder() -> Path:
 
 def _caches() -> Path:
     """The user's folder for what can be made again; raises RuntimeError for one without a home."""
-    if chosen := os.environ.get("XDG_CACHE_HOME"):
-        return Path(chosen)
-    return Path.home() / ("Library/Caches" if sys.platform == "darwin" else ".cache")
+    if sys.platform == "darwin":
+        return Path.home() / "Library/Caches"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
