@@ -134,7 +134,12 @@ class Visit:
 
     async def _come_to_rest(self, slices_ms: tuple[int, ...], *, scroll: bool = False) -> None:
         self.stage = "letting it come to rest"
-        await self._rest.come(slices_ms, scroll=scroll)
+        try:
+            await self._rest.come(slices_ms, scroll=scroll)
+        except CaptureError as error:  # what was kept from it may be why it restarts
+            if refused := self._refused_note():
+                raise CaptureError(error.kind, f"{error.message}; {refused}", retry=error.retry) from None
+            raise
 
     def _navigation_error(self, error: BrowserError) -> Exception:
         if is_crash(error):

@@ -17,7 +17,7 @@ from server.vision.capture import Browser, Session
 from server.vision.guard import AddressPolicy
 from server.vision.page import CaptureError, Image, Page, Step
 from tests.vision.runner import Runner, browsing
-from tests.vision.site import Site
+from tests.vision.site import Secret, Site
 
 pytestmark = pytest.mark.browser
 
@@ -148,6 +148,20 @@ def test_a_page_that_keeps_sending_the_browser_on(error: Callable[..., CaptureEr
     site.pages["restart"] = "<script>setTimeout(() => location.reload(), 50)</script>"
 
     assert "does not come to rest" in error("restart", timeout_s=10.0).message
+
+
+def test_a_page_that_restarts_says_what_was_kept_from_it(
+    error: Callable[..., CaptureError], site: Site, secret: Secret
+) -> None:
+    site.pages["restart"] = (
+        f"<img src='{secret.url}'><script>setTimeout(() => location.reload(), 50)</script>"
+    )
+
+    told = error("restart", timeout_s=10.0).message
+
+    assert "does not come to rest" in told
+    assert "127.0.0.1 is a loopback address" in told
+    assert "RETESTR_CAPTURE_ALLOW" in told
 
 
 @pytest.mark.parametrize(
