@@ -4,7 +4,7 @@ import asyncio
 import ipaddress
 import itertools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
@@ -190,12 +190,6 @@ def test_what_is_not_a_socks_request_is_hung_up_on(garbage: bytes) -> None:
 # --- with the browser -------------------------------------------------------------------------------------
 
 
-def missing(secret: Secret, tried: Iterable[str]) -> list[str]:
-    """The ways that lead to the secret where they may, and have not yet."""
-    asked = "\n".join(secret.asked)
-    return [way for way in tried if way not in ways.UNSEEN and ways.path(way) not in asked]
-
-
 def try_all_ways(
     run: Runner, browser: Browser, site: Site, secret: Secret, *, wait_s: float = 0
 ) -> dict[str, str]:
@@ -212,7 +206,7 @@ def try_all_ways(
             async with browser.session() as session:
                 told[name] = (await session.capture(asked)).note or ""
                 until = time.monotonic() + wait_s
-                while missing(secret, ways.PAGES[name]) and time.monotonic() < until:
+                while ways.missing(secret.asked, ways.PAGES[name]) and time.monotonic() < until:
                     await asyncio.sleep(0.05)
         except CaptureError as error:
             told[name] = error.message
@@ -242,7 +236,7 @@ def test_every_way_leads_to_the_secret_where_it_is_allowed(run: Runner, site: Si
     with browsing(run, AddressPolicy(allow=(site.host, f"127.0.0.1:{secret.port}"))) as browser:
         told = try_all_ways(run, browser, site, secret, wait_s=10)
 
-    assert missing(secret, ways.WAYS) == []
+    assert ways.missing(secret.asked, ways.WAYS) == []
     assert not any(told.values())
 
 

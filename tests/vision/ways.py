@@ -119,6 +119,12 @@ def path(way: str) -> str:
     return f"/{way.replace(' ', '-').replace(chr(39), '')}"
 
 
+def missing(asked: Iterable[str], tried: Iterable[str]) -> list[str]:
+    """The ways that lead to the secret where they may, and are not in what it was asked."""
+    paths = "\n".join(asked)
+    return [way for way in tried if way not in UNSEEN and path(way) not in paths]
+
+
 def page(ways: Iterable[str], secret: str, site: str) -> str:
     """The page that tries these ways to reach the address `secret` (with a port, without a path)."""
     host, _, port = secret.partition("://")[2].rpartition(":")
