@@ -1,7 +1,8 @@
 """Rooms: a browser context, the guard that is its only way out, and the tab where one page after another is visited.
 
 Between two pages all is cleaned away. The tab itself is used again where that can be done without a trace: a new
-one, with a process of its own, costs as much time as a small page takes to load.
+one, with a process of its own, costs as much time as a small page takes to load. But its process grows with every
+page, whatever is swept out of it.
 """
 
 import asyncio
@@ -26,7 +27,8 @@ from server.vision.visitor import State
 
 CLOSE_S = 5.0
 TAB_S = 15.0
-COLLECT_EVERY = 4  # visits to a tab: the browser itself lets rubbish lie, about 4 MB of each page's
+COLLECT_EVERY = 3  # visits to a tab: the browser itself lets rubbish lie, about 4 MB of each page's
+MOST_VISITS = 6  # to a tab: each leaves about 1 MB in its process for good
 
 
 class Room:
@@ -40,7 +42,7 @@ class Room:
         self._tab: Tab | None = None  # that may be used again
         self._script = ""  # which it runs in every document
         self._devtools: CDPSession | None = None  # of the tab, with nothing of the last visit in it
-        self._visits = 0
+        self._visits = 0  # to this tab
 
     @classmethod
     async def open(
@@ -133,6 +135,7 @@ class Room:
             tab.on(event, lambda _: None)
         await tab.add_init_script(script)
         self._script = script
+        self._visits = 0
         return tab
 
     async def tidy(self, visit: Visit) -> bool:
@@ -145,13 +148,13 @@ class Room:
             return False
         try:
             async with asyncio.timeout(CLOSE_S):
-                # The mouse stays where a step has left it; what frames of other origins keep for the tab cannot be
-                # cleared.
-                if not visit.has_steps and len(self._origins) == 1 and await visit.end():
+                self._visits += 1
+                if self._can_be_used_again(visit) and await visit.end():
                     self._tab = visit.tab
-                    self._visits += 1
                     if self._visits % COLLECT_EVERY == 0:
                         await visit.devtools.send("HeapProfiler.collectGarbage")
+                    # The tab's process gives back the pictures it has decoded, up to 40 MB after a few pages.
+                    await visit.devtools.send("Memory.simulatePressureNotification", {"level": "critical"})
                     if self._devtools is None:
                         await visit.devtools.detach()
                 else:
@@ -160,6 +163,13 @@ class Room:
         except (BrowserError, TimeoutError):
             return False
         return True
+
+    def _can_be_used_again(self, visit: Visit) -> bool:
+        """Whether a visit's tab can be cleaned.
+
+        The mouse stays where a step has left it; what frames of other origins keep for the tab cannot be cleared.
+        """
+        return self._visits < MOST_VISITS and not visit.has_steps and len(self._origins) == 1
 
     async def state(self) -> State:
         """What the visits have left in the browser."""

@@ -1,4 +1,4 @@
-"""The browser that is found, and what the web process may import."""
+"""The browser that is found and started, and what the web process may import."""
 
 import subprocess
 import sys
@@ -8,6 +8,7 @@ import pytest
 
 from server.vision import browser
 from server.vision.addresses import AddressPolicy
+from server.vision.processes import processes
 from tests.vision.runner import Runner, browsing
 
 
@@ -63,6 +64,20 @@ def test_what_a_page_is_can_be_said_without_a_browser() -> None:
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert answer.stdout.split() == []
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(sys.platform != "linux", reason="command lines are read from /proc")
+@pytest.mark.parametrize("switch", ["--blink-settings", "--enable-features"])
+def test_what_playwright_sets_by_a_switch_that_is_there_once_is_set_still(switch: str, run: Runner) -> None:
+    with browsing(run, AddressPolicy()):
+        lines = [Path(f"/proc/{one.pid}/cmdline").read_text().split("\0") for one in processes()]
+
+    given = [[word for word in line if word.startswith(switch)] for line in lines]
+    playwrights, ours = next(
+        words for words in given if len(words) == 2
+    )  # the browser's own, not its children's
+    assert set(playwrights.split("=", 1)[1].split(",")) < set(ours.split("=", 1)[1].split(","))
 
 
 @pytest.mark.browser

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from PIL import Image as Pillow
 
 from server.vision.capture import Session
 from server.vision.page import STABILIZERS, Image, Page, Stabilizer
+from server.vision.processes import processes
 from tests.vision.runner import Runner
 from tests.vision.site import PAGES, Site
 
@@ -180,6 +182,16 @@ def test_what_a_page_stores_is_gone_on_the_next_visit(capture: Callable[..., Ima
     nobody, first = capture("named").sha256, capture("visits").sha256
     again = [capture(page).sha256 for page in ("visits?2", "named", "visits", "visits", "named?2")]
     assert again == [first, nobody, first, first, nobody]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="processes are told by /proc")
+def test_a_tab_is_used_again_until_it_has_grown(capture: Callable[..., Image]) -> None:
+    tabs = set()
+    for number in range(8):
+        capture(f"sticky.html?{number}")
+        tabs |= {process.pid for process in processes() if process.is_page}
+
+    assert len(tabs) == 2
 
 
 def test_only_the_part_of_an_address_after_the_hash_differs(
