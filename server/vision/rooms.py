@@ -165,7 +165,7 @@ class Room:
         return True
 
     def _can_be_used_again(self, visit: Visit) -> bool:
-        """Whether a visit's tab can be cleaned.
+        """Whether a visit's tab has not grown too much and can be cleaned.
 
         The mouse stays where a step has left it; what frames of other origins keep for the tab cannot be cleared.
         """

@@ -74,9 +74,7 @@ def test_what_playwright_sets_by_a_switch_that_is_there_once_is_set_still(switch
         lines = [Path(f"/proc/{one.pid}/cmdline").read_text().split("\0") for one in processes()]
 
     given = [[word for word in line if word.startswith(switch)] for line in lines]
-    playwrights, ours = next(
-        words for words in given if len(words) == 2
-    )  # the browser's own, not its children's
+    playwrights, ours = next(words for words in given if len(words) == 2)  # the browser's, not its children's
     assert set(playwrights.split("=", 1)[1].split(",")) < set(ours.split("=", 1)[1].split(","))
 
 
