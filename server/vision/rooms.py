@@ -153,8 +153,6 @@ class Room:
                     self._tab = visit.tab
                     if self._visits % COLLECT_EVERY == 0:
                         await visit.devtools.send("HeapProfiler.collectGarbage")
-                    # The tab's process gives back the pictures it has decoded, up to 40 MB after a few pages.
-                    await visit.devtools.send("Memory.simulatePressureNotification", {"level": "critical"})
                     if self._devtools is None:
                         await visit.devtools.detach()
                 else:
