@@ -1,7 +1,9 @@
 """A page that does not change gives one picture, however much moves on it, and shows what a person sees."""
 
 import asyncio
+import base64
 import io
+import random
 import sys
 from collections.abc import Callable
 
@@ -182,6 +184,22 @@ def test_what_a_page_stores_is_gone_on_the_next_visit(capture: Callable[..., Ima
     nobody, first = capture("named").sha256, capture("visits").sha256
     again = [capture(page).sha256 for page in ("visits?2", "named", "visits", "visits", "named?2")]
     assert again == [first, nobody, first, first, nobody]
+
+
+def test_photos_drawn_smaller_give_one_hash_in_a_tab_used_again(
+    capture: Callable[..., Image], site: Site
+) -> None:
+    """The browser scales from what it has in its memory: from another size of the photo where the first is gone."""
+    noise, file = random.Random(7).randbytes(160 * 160 * 3), io.BytesIO()
+    Pillow.frombytes("RGB", (160, 160), noise).save(file, "JPEG")
+    photo = base64.b64encode(file.getvalue()).decode()
+    sizes = (25, 40, 45, 50, 60, 75, 80, 90, 100, 128)
+    site.pages["photos"] = "".join(
+        f'<p style="height: 300px"><img width="{size}" height="{size}" src="data:image/jpeg;base64,{photo}">'
+        for size in (*sizes, *reversed(sizes))
+    )
+
+    assert len({capture(f"photos?{number}").sha256 for number in range(8)}) == 1
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are told by /proc")
