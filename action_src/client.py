@@ -226,8 +226,8 @@ class Client:
                 )
             except PASSING_ERRORS:
                 raise
-            # An address that cannot be used; a CA file that is not there
-            except (requests.RequestException, OSError) as error:
+            # An address that cannot be used, its own or that of a redirect; a CA file that is not there
+            except (requests.RequestException, OSError, ValueError) as error:
                 raise WrongAddress.unusable(self._server_url, reason_of(error)) from None
             with response:
                 self._reached = True
@@ -249,8 +249,8 @@ class Client:
                 raise WrongAddress.no_api(self._server_url, response.status_code, "more than 16 MiB")
             if self._clock() > until:
                 raise requests.Timeout
-        try:  # written anew, so that no escape (\u0076ts_…) hides the key
-            plain = json.dumps(json.loads(content), ensure_ascii=False)
+        try:  # written anew, so that no escape (\u0076ts_…) hides the key, and half a character is none
+            plain = json.dumps(json.loads(content), ensure_ascii=False).encode(errors="replace").decode()
             return json.loads(without_secret(plain, self._api_key))
         except (ValueError, RecursionError):
             return None
@@ -265,6 +265,8 @@ class Client:
         code, message, details = error_of(reply.json)
         if reply.status == 401:
             return NotAuthorised.unknown_key(message)
+        if reply.status == 403 and not (code or message):
+            return WrongAddress.blocked(self._server_url, _kind_of(reply))
         if reply.status == 403:
             needed = _short(details.get("needed")) if isinstance(details, Mapping) else ""
             return NotAuthorised.scope_missing(needed or scope, message)

@@ -6,7 +6,7 @@ Every message says what happened, with what, and what to do next. None of them c
 import errno
 import socket
 import ssl
-from typing import Self
+from typing import Self, TypeGuard
 from urllib.parse import urlsplit
 
 CONTAINER_ITSELF = (
@@ -36,6 +36,8 @@ _NAMED_REASONS = {
     "SSLZeroReturnError": "the encrypted connection broke off",
     "IncompleteRead": "the answer broke off",
     "ProxyError": "the proxy could not be used",
+    "LocationParseError": "no host can have that name",
+    "ValueError": "it is no address, or redirects to none",
 }
 
 
@@ -77,6 +79,15 @@ class WrongAddress(ApiError):
         return cls(
             f"What answers at {server_url} is not a retestr server: {status} with {kind}. Check `server-url`: it "
             "is the address of the dashboard, without `/api`."
+        )
+
+    @classmethod
+    def blocked(cls, server_url: str, kind: str) -> Self:
+        """403 in other words than the API's."""
+        return cls(
+            f"Something in front of the retestr server at {server_url} refuses this runner: 403 with {kind}. It is a proxy, a "
+            "firewall or a list of allowed addresses; let the runner's requests to `/api` pass there, or use a runner "
+            "in the server's network. The API key was not looked at."
         )
 
     @classmethod
@@ -155,12 +166,23 @@ def reason_of(error: BaseException) -> str:
     known = [_NAMED_REASONS[name] for name in names if name in _NAMED_REASONS]
     if known:
         return known[0]
+    tls = [cause.reason for cause in _causes(error) if _is_of_tls(cause)]
+    if tls:
+        hint = ". Is it `http://` there?" if tls[0] == "WRONG_VERSION_NUMBER" else ""
+        return f"TLS failed with {tls[0]}{hint}"
     return "the certificate or the file of authorities could not be used" if "SSLError" in names else names[0]
 
 
 def broke_off(error: BaseException) -> bool:
     """Whether a failure of TLS is only a connection that ended, as when a proxy is restarted: no certificate is wrong."""
-    return any(isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError) for cause in _causes(error))
+    ends = (ssl.SSLEOFError, ssl.SSLZeroReturnError)
+    return any(isinstance(cause, ends) or _is_of_tls(cause) for cause in _causes(error))
+
+
+def _is_of_tls(cause: BaseException) -> TypeGuard[ssl.SSLError]:
+    """Whether the two ends could not talk to each other, before any certificate was judged."""
+    judged = isinstance(cause, ssl.SSLCertVerificationError)
+    return isinstance(cause, ssl.SSLError) and not judged and cause.library == "SSL"
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -36,6 +36,7 @@ KEY_PREFIX = "vts_"
 GITHUB_API_URL = "https://api.github.com"
 MAX_MINUTES = 24 * 60
 MAX_CHARACTERS = 500
+MAX_LABEL = 63  # characters between two dots of a host (RFC 1035, 2.3.4)
 
 MISSING_KEY = (
     "is empty. Set it with `api-key: ${{ secrets.RETESTR_API_KEY }}`; a key is made in the dashboard under "
@@ -198,7 +199,8 @@ def clean_server_url(text: str) -> str:
         raise Wrong("holds a user name or password; the key goes into `api-key`")
     if parts.query or parts.fragment:
         raise Wrong(f"must end with the host or a path, not with `?` or `#`; got {_quoted(text)}")
-    return address.rstrip("/").removesuffix("/api")
+    address = address.rstrip("/")
+    return address.removesuffix("/api") if urlsplit(address).path.endswith("/api") else address
 
 
 def clean_base_url(text: str) -> str:
@@ -288,7 +290,9 @@ def clean_policy(text: str) -> str:
 def _clean_address(text: str, example: str) -> str:
     try:
         parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        labels = (parts.hostname or "").removesuffix(".").split(".")
+        named = all(0 < len(label) <= MAX_LABEL for label in labels)
+        usable = parts.scheme in ("http", "https") and named and parts.port != 0
     except ValueError:  # a port that is no number, half a bracket
         usable = False
     if not usable or re.search(r"[\s\\]", text) or UNPRINTABLE.search(text):

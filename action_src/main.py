@@ -165,6 +165,8 @@ def _tell(outcome: Outcome, details: Details, inputs: Inputs, places: Places, lo
         report.annotate(outcome, details, inputs, log)
     elif outcome.failed and outcome.ending not in (Ending.CHANGED, Ending.ERROR):
         log.error(f"{verdict(outcome)}: {outcome.reason}", TITLE)  # not a finding: always said aloud
+    elif outcome.ending is Ending.SKIPPED:
+        log.warning(f"{verdict(outcome)}: {outcome.reason}", TITLE)
     else:
         log.line(headline(outcome, inputs.name))
     return outcome

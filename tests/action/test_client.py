@@ -152,6 +152,12 @@ def test_a_redirect_to_another_host_is_refused_and_named(net: responses.Requests
     assert len(net.calls) == 1
 
 
+def test_a_redirect_to_what_is_no_address_is_told(net: responses.RequestsMock) -> None:
+    net.get(RUN, status=302, headers={"Location": "http://[oops/"})
+    with pytest.raises(WrongAddress, match="redirects to none"):
+        a_client().run("r1")
+
+
 def test_a_circle_of_redirects_ends(net: responses.RequestsMock) -> None:
     net.get(RUN, status=302, headers={"Location": RUN})
     with pytest.raises(WrongAddress, match="circle"):

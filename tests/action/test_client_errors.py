@@ -20,6 +20,7 @@ from .fake_server import KEY
         (401, None, NotAuthorised, ["(401)"]),
         (403, error_body("No.", details={"needed": "admin:write"}), NotAuthorised, ["`admin:write`"]),
         (403, error_body("No.", details={"hint": "see: docs"}), NotAuthorised, ["`run:write`", "`run:read`"]),
+        (403, None, WrongAddress, ["refuses this runner: 403 with", "firewall"]),
         (404, error_body("No such project."), Refused, ["No such project", "`project-id`"]),
         (404, None, WrongAddress, ["not a retestr server", "without `/api`"]),
         (409, error_body("Busy."), Refused, ["Busy"]),
@@ -119,6 +120,17 @@ def test_an_untrusted_certificate_is_not_tried_again(net: responses.RequestsMock
     with pytest.raises(Unreachable, match="REQUESTS_CA_BUNDLE"):
         a_client().trigger({})
     assert len(net.calls) == 1
+
+
+def test_a_host_that_cannot_be_is_a_wrong_address() -> None:
+    with pytest.raises(WrongAddress, match="no host can have that name"):
+        a_client(server=f"http://{'ä' * 60}.example").trigger({})
+
+
+def test_half_a_character_in_an_answer_is_shown_as_a_question_mark(net: responses.RequestsMock) -> None:
+    net.post(RUNS, status=422, body='{"error": {"message": "broken \\ud83d here"}}')
+    with pytest.raises(Refused, match=r"broken \? here"):
+        a_client().trigger({})
 
 
 def test_a_missing_ca_file_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:

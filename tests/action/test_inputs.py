@@ -139,6 +139,9 @@ def test_a_key_given_as_project_is_not_shown(environ: Environ) -> None:
         ("http://172.17.0.1:8000", "http://172.17.0.1:8000"),
         ("https://example.com/retestr", "https://example.com/retestr"),
         ("http://[::1]:8000", "http://[::1]:8000"),
+        ("http://api", "http://api"),
+        ("http://api/api", "http://api"),
+        ("https://retestr.example.com./", "https://retestr.example.com."),
     ],
 )
 def test_the_server_may_be_named_as_people_do(environ: Environ, given: str, taken: str) -> None:
@@ -152,6 +155,8 @@ def test_the_server_may_be_named_as_people_do(environ: Environ, given: str, take
         "ftp://retestr.ai",
         "https://",
         "https://host:port",
+        "https://retestr..example.com",
+        f"https://{'a' * 64}.example.com",
         "https://[::1",
         "https://a b",
         "https://host?x=1",

@@ -171,6 +171,12 @@ def test_a_failure_that_is_no_finding_is_said_aloud_even_without_annotations(
     assert "::error" in stream.getvalue()
 
 
+def test_a_skip_is_a_warning_even_without_annotations(environ: Environ, stream: io.StringIO) -> None:
+    keyless = {"INPUT_API-KEY": "", "INPUT_ON-MISSING-KEY": "skip", "INPUT_ANNOTATIONS": "false"}
+    assert step(environ | keyless, stream) == 0
+    assert "::warning" in stream.getvalue()
+
+
 def commenting(environ: Environ, plot: Plot, github: GitHubPlot) -> Environ:
     """A step in a pull request that comments there."""
     return environ | {

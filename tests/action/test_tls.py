@@ -106,6 +106,29 @@ def test_a_connection_that_breaks_off_while_it_is_encrypted_is_tried_again() -> 
     assert len(begun) > 1
 
 
+def test_a_server_that_speaks_no_tls_is_not_called_untrusted() -> None:
+    tries = []
+
+    class Plain(Answers):
+        def handle(self) -> None:
+            tries.append(self.client_address)
+            super().handle()
+
+    with HTTPServer(("127.0.0.1", 0), Plain) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+        thread.start()
+        url = f"https://127.0.0.1:{server.server_port}"
+        with (
+            closing(Client(url, KEY)) as client,
+            pytest.raises(Unreachable, match="Is it `http://` there") as told,
+        ):
+            client.run("r1", within_s=1.0)
+        server.shutdown()
+        thread.join()
+    assert "certificate" not in str(told.value)
+    assert len(tries) > 1
+
+
 def test_an_authority_of_one_s_own_is_trusted_where_it_is_named(
     url: str, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
