@@ -39,11 +39,13 @@ def decide(
     """Decides about a snapshot that was just judged, in the same transaction.
 
     `approval_id` is the baseline on another branch, and `rejection_id` the rejected snapshot, that it looks like;
-    either may have been taken back since that was found out.
+    either may have been taken back since that was found out, or else have been given since to this very image.
     """
     if snapshot.status not in REVIEWABLE or snapshot.image is None:
         return
     standing = baselines.newest(snapshot, run.branch)
+    if approval_id is None and rejection_id is None:
+        approval_id, rejection_id = _given_meanwhile(run, snapshot)
     if rejection := _rejection(session, rejection_id, snapshot.image):
         reject_again(run, snapshot, rejection)
     elif approval := _approval(session, approval_id):
@@ -81,6 +83,15 @@ def reject_again(run: Run, snapshot: Snapshot, rejection: Snapshot) -> None:
         f"run #{rejection.run.number})"
     )
     _record(run, snapshot, "BASELINE_REJECT", reason=snapshot.review_reason)
+
+
+def _given_meanwhile(run: Run, snapshot: Snapshot) -> tuple[str | None, str | None]:
+    """The approval on another branch and the rejection that a snapshot's image has by now."""
+    approvals = (
+        one.id for one in baselines.approvals_elsewhere(run, snapshot) if one.image == snapshot.image
+    )
+    rejected = (one.id for one in rejections(snapshot) if one.rejected_image == snapshot.image)
+    return next(approvals, None), next(rejected, None)
 
 
 def _rejection(session: Session, rejection_id: str | None, image: str) -> Snapshot | None:

@@ -72,6 +72,11 @@ def is_fork(branch: str) -> bool:
     return ":" in branch
 
 
+def is_queued() -> ColumnElement[bool]:
+    """The condition that selects runs in a merge queue."""
+    return Run.branch.startswith(QUEUE_PREFIX, autoescape=True)
+
+
 def approvals_elsewhere(run: Run, snapshot: Snapshot) -> list[Baseline]:
     """Approvals that may be arriving: what people approved on other branches of ours, latest first.
 

@@ -96,8 +96,7 @@ def _same_elsewhere(
     """
     there = Run.branch == run.branch
     if decision == "APPROVED" and not baselines.is_fork(run.branch):
-        queued = Run.branch.startswith(baselines.QUEUE_PREFIX, autoescape=True)
-        there = or_(there, Run.on_default_branch, queued)
+        there = or_(there, Run.on_default_branch, baselines.is_queued())
     like: dict[str | None, list[Snapshot]] = defaultdict(list)
     for snapshot in snapshots:
         like[snapshot.image].append(snapshot)

@@ -190,7 +190,7 @@ def restore(baseline: Baseline, actor: Actor) -> Baseline:
 
 
 def _take_turn(session: Session, run: Run) -> None:
-    """Waits for other reviews of the project, and keeps results of the branch's running runs back until the end.
+    """Waits for other reviews of the project, and keeps results of runs that may show the same back until the end.
 
     So a worker's result either is there already, and is settled, or finds what was decided.
     """
@@ -198,7 +198,7 @@ def _take_turn(session: Session, run: Run) -> None:
     running = select(Run.id).where(
         Run.project_id == run.project_id,
         Run.status == "RUNNING",
-        or_(Run.branch == run.branch, Run.on_default_branch),
+        or_(Run.branch == run.branch, Run.on_default_branch, baselines.is_queued()),
     )
     session.execute(running.order_by(Run.id).with_for_update(key_share=True)).all()
 

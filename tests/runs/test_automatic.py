@@ -133,6 +133,22 @@ def test_an_approval_while_a_run_is_judged_is_found_when_it_is_recorded(history:
     assert late.run_id == second.id
 
 
+@pytest.mark.parametrize("branch", ["main", "gh-readonly-queue/main/pr-1"])
+@pytest.mark.parametrize(("decision", "ended"), [("APPROVED", "PASSED"), ("REJECTED", "FAILED")])
+def test_a_decision_elsewhere_while_a_run_is_judged_is_found_when_it_is_recorded(
+    history: History, branch: str, decision: str, ended: str
+) -> None:
+    history.run("main", "white")
+    first = history.run("feature", "blue")
+    history.begin(branch)
+    claim = claims.claim("w")
+    (job,) = judge.jobs(claim.snapshot_ids)
+    review.review_snapshot(first, decision, CLI)  # after it was compared, before that is written down
+    image = db.session.get_one(Image, first.image)
+    assert lifecycle.record("w", job.snapshot_id, lifecycle.Outcome("CHANGED", image=image))
+    assert said(db.session.get_one(Snapshot, job.snapshot_id))[:2] == (ended, decision)
+
+
 # ------------------------------------------------------------------------------------------- by pattern
 
 
