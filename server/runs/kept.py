@@ -14,6 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 from server.config import Settings
 from server.database import db
 from server.models import Baseline, Image, Project, Run, Snapshot
+from server.runs.baselines import STALE_AFTER
 from server.runs.lifecycle import UNFINISHED
 
 FAILING = ("FAILED", "ERROR")
@@ -86,6 +87,17 @@ class Kept:
     def run_over(self, run: type[Run] = Run) -> ColumnElement[bool]:
         """A run that is past the days of runs."""
         return and_(*_is_finished(run), _past(run, self._runs))
+
+    def shows_use(self) -> ColumnElement[bool]:
+        """A run that keeps baselines from expiring: of their branch, or based on it (`baselines.stale`)."""
+        kept_by_it = (
+            Baseline.project_id == Run.project_id,
+            Baseline.branch.in_((Run.branch, Run.base_branch)),
+            Baseline.branch != Project.default_branch,
+            Baseline.ended_at.is_(None),
+        )
+        of_branch = select(Baseline.id).join(Project, Project.id == Baseline.project_id).where(*kept_by_it)
+        return and_(Run.created_at >= self._at - STALE_AFTER, of_branch.exists())
 
     def images_over(self, run: type[Run] = Run) -> ColumnElement[bool]:
         """A run that is past the days of its images."""

@@ -95,7 +95,9 @@ def collect(store: ImageStore, settings: Settings, actor: Actor = SYSTEM, *, dry
     report.expired = _expired(kept, dry_run)
     report.baselines = _end_stale_baselines(actor, dry_run)
     if dry_run:
-        report.runs = _count(Run, kept.run_over(), ~_baselines_of(Run, kept.baseline_stays()))
+        report.runs = _count(
+            Run, kept.run_over(), ~_baselines_of(Run, kept.baseline_stays()), ~kept.shows_use()
+        )
     else:
         _forget_images(kept)
         report.runs = _remove_runs(kept, actor)
@@ -159,7 +161,7 @@ def _forget_images(kept: Kept) -> None:
 
 
 def _remove_runs(kept: Kept, actor: Actor) -> int:
-    """Removes what runs past their days consist of, and their own rows where no baseline needs them.
+    """Removes what runs past their days consist of, and their own rows where no baseline needs them to be there.
 
     First all snapshots, then baselines, then runs: so no row names one that is gone. Returns how many runs.
     """
@@ -168,7 +170,7 @@ def _remove_runs(kept: Kept, actor: Actor) -> int:
             _delete(part, part.run_id == run_id)
     of_old_run = select(Run.id).where(Run.id == Baseline.run_id, kept.run_over()).exists()
     _delete(Baseline, of_old_run, ~kept.baseline_stays())
-    empty = select(Run.id).where(kept.run_over(), ~_baselines_of(Run))
+    empty = select(Run.id).where(kept.run_over(), ~_baselines_of(Run), ~kept.shows_use())
     removed = 0
     for batch in _batches(db.session.scalars(empty).all(), ROWS_AT_ONCE):
         with writing() as session:

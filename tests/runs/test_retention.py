@@ -148,6 +148,22 @@ def test_baselines_of_unused_branches_expire_and_their_images_go_a_day_later(pas
     assert [past.has(picture_name(shade)) for shade in (1, 2, 3)] == [True, False, True]
 
 
+def test_a_branch_that_runs_now_and_then_keeps_its_baselines_where_runs_are_kept_for_days_only(
+    past: Past,
+) -> None:
+    with writing() as session:
+        session.get_one(Project, past.world.shop.id).keep_runs_days = 14
+    past.run(1)
+    past.approve(past.run(2, branch="release"))
+    for days in (15, 5, 15, 5):
+        past.pass_days(days)
+        told = past.collect(dry_run=True)
+        assert past.collect() == told
+        assert told.baselines == 0
+        if days == 5:
+            past.run(2, branch="release")
+
+
 def test_what_counts_again_after_an_approval_was_taken_back_is_kept(past: Past) -> None:
     past.run(1)
     changed = past.run(2)
