@@ -47,6 +47,7 @@ __all__ = ["Problem", "Shot", "Suite", "SuiteError", "Test", "Viewport", "json_s
 MAX_TESTS = 10_000
 MAX_VIEWPORTS = 20
 MAX_SHOTS = 20_000
+MAX_URL_CHARACTERS = 2000
 MAX_EXPANDED_BYTES = 64 * 1024 * 1024
 
 
@@ -205,6 +206,9 @@ class Suite(Shared):
             return path
         if self.base_url is None:
             message = f'baseUrl is missing: the test "{test.name}" has only a path; name it in the suite or with the run'
+            raise SuiteError([Problem(1, 1, "baseUrl", message)])
+        if len(self.base_url + path) > MAX_URL_CHARACTERS:
+            message = f'the address of the test "{test.name}", baseUrl and path, has more than {MAX_URL_CHARACTERS} characters'
             raise SuiteError([Problem(1, 1, "baseUrl", message)])
         return self.base_url + path
 

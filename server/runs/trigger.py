@@ -184,7 +184,10 @@ def _shots(project: Project, asked: Trigger, max_snapshots: int) -> list[Shot]:
             ) from None
     if suite.base_url is None and any(test.path.startswith("/") for test in suite.tests):
         raise Invalid("base-url-missing", "The suite has no baseUrl; add one, or send baseUrl with the run.")
-    shots = suite.shots(asked.tests)
+    try:
+        shots = suite.shots(asked.tests)
+    except SuiteError as error:
+        raise Invalid("suite-invalid", f"The suite cannot be used: {error}") from None
     if not shots:
         raise Invalid(
             "no-test-matches",

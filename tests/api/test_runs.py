@@ -97,6 +97,14 @@ def test_a_suite_that_comes_with_the_run_is_used_for_it_alone(world: World) -> N
     assert "Prices" in world.api().get("/projects/shop/suite").text
 
 
+def test_an_address_too_long_for_a_row_is_refused_before_anything_is_stored(world: World) -> None:
+    suite = f"baseUrl: https://x.example/{'b' * 1500}\ntests: [{{name: Home, path: /{'p' * 1500}}}]\n"
+    body = {"projectId": "shop", "branch": "main", "suite": suite}
+    answer = world.api("run:write").post("/runs", body)
+    assert (answer.status_code, answer.json["error"]["code"]) == (422, "suite-invalid")
+    assert "more than 2000 characters" in answer.json["error"]["message"]
+
+
 def test_a_base_url_that_comes_with_the_run_replaces_the_suites(world: World) -> None:
     run = world.trigger(baseUrl="https://preview.example/app")
     items = world.api().get(f"/runs/{run['id']}/snapshots").json["items"]

@@ -83,6 +83,12 @@ def test_a_path_is_put_behind_the_whole_base_url(base: str, path: str, url: str)
     assert suite.shots()[0].page.url == url
 
 
+def test_an_address_that_is_too_long_as_a_whole_is_told_with_its_test():
+    suite = parse(one_test(f"path: /{'p' * 1500}"))
+    with pytest.raises(SuiteError, match=r'address of the test "Home".*more than 2000 characters'):
+        suite.with_base_url(f"https://x.example/{'b' * 1500}").shots()
+
+
 def test_the_base_url_of_a_run_replaces_the_suites():
     suite = parse(SMALLEST)
     assert suite.with_base_url("https://preview.example").shots()[0].page.url == "https://preview.example/"
