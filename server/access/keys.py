@@ -25,6 +25,7 @@ from server.problems import Conflict, Invalid
 PREFIX = "vts_"
 OVERLAP = timedelta(hours=24)
 MAX_OVERLAP = timedelta(days=30)
+LONGEST_LIFE = timedelta(days=36_525)  # 100 years, far from where dates end
 PATTERN = r"vts_[0-9A-Za-z]{36}"
 """What secret scanners look for; `is_well_formed` then tells a real key from a look-alike offline."""
 
@@ -141,7 +142,7 @@ def create(
     """Makes a key and returns its row and the full key, which nobody can read again.
 
     `maker` is the key that asks, if one does: what it makes can do no more than itself, and lives no longer.
-    Raises `Invalid` for an unknown scope or project, no scope, a date that is past, or more than the maker has.
+    Raises `Invalid` for an unknown scope or project, no scope, a date past or too far off, or more than the maker has.
     """
     name = name.strip()
     if not name:
@@ -154,6 +155,8 @@ def create(
         raise Invalid("key-invalid", f"{wrong} Scopes are {', '.join(SCOPES)}.")
     if expires_at is not None and expires_at <= now():
         raise Invalid("key-invalid", "The expiry date is past; choose one in the future, or none.")
+    if expires_at is not None and expires_at > now() + LONGEST_LIFE:
+        raise Invalid("key-invalid", "A key lives 100 years at most; choose an earlier expiry date, or none.")
     if project_ids is not None:
         project_ids = _known_projects(organization_id, project_ids)
     if maker is not None:
@@ -191,7 +194,7 @@ def rotate(
             raise Conflict("key-rotated", f"This key has been rotated already; its successor is {successor}.")
         if old.revoked_at is not None or (old.expires_at is not None and old.expires_at <= now()):
             raise Conflict("key-over", "This key is revoked or expired; create a new one instead.")
-        lifetime = old.expires_at - old.created_at if old.expires_at else None
+        lifetime = min(old.expires_at - old.created_at, LONGEST_LIFE) if old.expires_at else None
         expires_at = now() + lifetime if lifetime else None
         if maker is not None and maker.expires_at is not None:
             expires_at = min(expires_at or maker.expires_at, maker.expires_at)

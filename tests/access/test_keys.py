@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import pytest
@@ -51,6 +51,7 @@ def test_the_key_itself_is_nowhere_in_the_database(world: World) -> None:
         ({"scopes": ["run:read", "root"]}, "Unknown scope 'root'"),
         ({"name": "  "}, "needs a name"),
         ({"expires_at": now() - timedelta(days=1)}, "past"),
+        ({"expires_at": datetime(9999, 12, 31, tzinfo=UTC)}, "100 years at most"),
         ({"project_ids": ["nowhere"]}, "no project 'nowhere'"),
         ({"project_ids": []}, "empty"),
     ],

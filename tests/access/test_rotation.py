@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -52,6 +52,14 @@ def test_a_key_with_an_expiry_keeps_it_when_it_is_sooner_and_its_successor_lives
     successor, _ = keys.rotate(old, CLI)
     assert old.expires_at == ends
     assert timedelta(hours=1, minutes=59) < successor.expires_at - now() <= timedelta(hours=2)
+
+
+def test_the_successor_of_a_key_almost_without_an_end_lives_as_long_as_a_new_key_may(world: World) -> None:
+    old = row_of(world.key("run:read"))
+    with writing():  # as a key may be from when there was no limit
+        old.created_at, old.expires_at = now() - timedelta(days=60), datetime(9999, 12, 1, tzinfo=UTC)
+    successor, _ = keys.rotate(old, CLI)
+    assert timedelta(0) <= now() + keys.LONGEST_LIFE - successor.expires_at < timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("overlap", [-1, 721, "soon"])

@@ -21,7 +21,9 @@ class KeyIn(Asked):
     scopes: list[Scope] = Field(
         min_length=1, max_length=20, description="What it allows.", examples=[["run:read", "run:write"]]
     )
-    expires_at: Instant | None = Field(None, description="When it ends; a past date is refused.")
+    expires_at: Instant | None = Field(
+        None, description="When it ends; a date that is past or more than 100 years off is refused."
+    )
     expires_in_days: Days | None = Field(None, description="Instead of `expiresAt`.")
     project_ids: list[str] | None = Field(
         None, min_length=1, max_length=1000, description="Limit it to these projects, by ID or slug."
