@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import posixpath
 from functools import cache
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def asset(name: str) -> str:
 
 def seal(response: Response) -> Response:
     """How long a browser may keep a static file; packed for those that can unpack it."""
-    name = (request.view_args or {}).get("filename", "")
+    name = posixpath.normpath((request.view_args or {}).get("filename", ""))  # as it was found
     pinned = "v" in request.args and response.status_code == 200
     response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if pinned else "no-cache"
     response.headers["X-Content-Type-Options"] = "nosniff"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from server.dashboard import queries
+from server.dashboard import assets, queries
 from tests.dashboard.conftest import Site
 
 MOST_BYTES = 150_000
@@ -79,6 +79,16 @@ def test_a_packed_file_is_the_same_file(site: Site) -> None:
         assert len(packed.data) < len(plain.data) / 2
         assert packed.headers["Vary"] == plain.headers["Vary"] == "Accept-Encoding"
         assert "Content-Encoding" not in plain.headers
+
+
+def test_a_file_is_packed_once_however_its_address_is_written(site: Site) -> None:
+    visitor, seen = site.visit(), set()
+    assets._packed.cache_clear()
+    for path in ("app.js", "x/../app.js", "././app.js", "vendor/.././app.js"):
+        with visitor.get(f"/static/{path}", headers={"Accept-Encoding": "gzip"}) as answer:
+            assert (answer.status_code, answer.headers["Content-Encoding"]) == (200, "gzip")
+            seen.add(answer.data)
+    assert (len(seen), assets._packed.cache_info().currsize) == (1, 1)
 
 
 def test_the_number_of_queries_is_bounded_whatever_there_is_to_show(site: Site) -> None:
