@@ -71,7 +71,10 @@ def local(address: str | None) -> str | None:
         or any(ord(character) <= 32 for character in address)
     ):
         return None
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
     if parts.netloc and f"{parts.scheme}://{parts.netloc}/" != request.host_url:
         return None
     if parts.scheme and not parts.netloc:

@@ -122,8 +122,7 @@ def let_in() -> Response | None:
         return None
     if request.headers.get("HX-Request"):
         answer = make_response("", 401)
-        page = urlsplit(request.headers.get("HX-Current-URL", ""))
-        answer.headers["HX-Redirect"] = url_for("dashboard.log_in", next=_address(page.path, page.query))
+        answer.headers["HX-Redirect"] = url_for("dashboard.log_in", next=_page_around())
         return answer
     back = _address(request.path, request.query_string.decode()) if request.method != "POST" else None
     if back == "/":
@@ -166,6 +165,15 @@ def needs(role: str) -> None:
             f"This needs the role {role}, and yours in {visitor.organization.name} is {visitor.role}. "
             "Ask an Admin of the organisation.",
         )
+
+
+def _page_around() -> str | None:
+    """The page that asks for a part of itself, as htmx tells it; None where that is no address."""
+    try:
+        page = urlsplit(request.headers.get("HX-Current-URL", ""))
+    except ValueError:
+        return None
+    return _address(page.path, page.query) or None
 
 
 def _address(path: str, query: str) -> str:

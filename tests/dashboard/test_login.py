@@ -59,6 +59,7 @@ def test_a_page_asks_to_log_in_and_comes_back_afterwards(site: Site) -> None:
         "http:evil.example",
         "evil",
         "http://localhost@evil.example/",
+        "http://[",
     ],
 )
 def test_it_never_leads_to_another_site(site: Site, address: str) -> None:
@@ -70,6 +71,13 @@ def test_a_part_of_a_page_that_needs_a_log_in_sends_the_whole_page_there(site: S
     answer = site.anonymous().get("/runs/abc/progress", headers=headers)
     assert answer.status_code == 401
     assert answer.headers["HX-Redirect"] == "/login?next=/projects/tea-shop?status%3DFAILED"
+
+
+def test_an_address_that_is_none_leads_to_the_form_and_to_no_error(site: Site) -> None:
+    assert site.anonymous().get("/login?next=http://[").status_code == 200
+    headers = {"HX-Request": "true", "HX-Current-URL": "http://["}
+    answer = site.anonymous().get("/runs/abc/progress", headers=headers)
+    assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/login")
 
 
 def test_the_cookie_is_kept_from_scripts_and_other_sites(site: Site) -> None:
