@@ -35,5 +35,6 @@ def page_from(
     query: Select[Row], column: InstrumentedAttribute[Any], limit: int, cursor: str
 ) -> tuple[list[Row], str | None]:
     """As `page`, with a cursor from an address that people may have changed: what cannot be one begins at the newest."""
-    fits = cursor.isdecimal() if column.type.python_type is int else cursor.isalnum()
+    whole = cursor.isdecimal() and len(cursor) <= 10
+    fits = whole if column.type.python_type is int else cursor.isalnum()
     return page(query, column, limit, cursor if fits else None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from flask import Blueprint, render_template, request
 from flask.typing import ResponseReturnValue
@@ -65,17 +65,21 @@ def _found(asked: dict[str, str]) -> tuple[Select[AuditEvent], str | None]:
             days[name] = _day(asked[name])
         except ValueError:
             wrong = f"{asked[name]!r} is no date; write it as 2026-12-31."
-    until = days["until"]
     found = audit.events(
         organization_id(),
         action=asked["action"],
         actor=asked["actor"],
         target=asked["target"],
         since=days["since"],
-        until=until + timedelta(days=1) if until else None,
+        until=_end(days["until"]),
     )
     return found, wrong
 
 
 def _day(text: str) -> datetime | None:
     return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC) if text else None
+
+
+def _end(day: datetime | None) -> datetime | None:
+    """When a day is over; None, no limit, for the last day that there is."""
+    return day + timedelta(days=1) if day and day.date() < date.max else None

@@ -52,7 +52,7 @@ def test_older_events_are_on_the_next_page_each_once(site: Site) -> None:
     second = visitor.page(link[1].replace("&amp;", "&"))
     seen = re.findall(r"thing-(\d+)-", first + second)
     assert [int(n) for n in seen] == list(range(count - 1, -1, -1))
-    for odd in ("x", "-1", "9" * 30, ""):
+    for odd in ("x", "-1", "9" * 30, "9" * 5000, ""):
         assert visitor.get(f"{PATH}?cursor={odd}").status_code == 200
 
 
@@ -75,6 +75,7 @@ def _days(site: Site) -> None:
         ("since=2026-05-02", ["3", "2"]),
         ("until=2026-05-02", ["2", "1"]),
         ("since=2026-05-02&until=2026-05-02", ["2"]),
+        ("since=2026-05-02&until=9999-12-31", ["3", "2"]),
         ("target=thing-1", ["1"]),
         ("target=id-3", ["3"]),
         ("actor=command+line", ["3", "2", "1"]),
@@ -123,3 +124,9 @@ def test_the_export_holds_what_the_filters_show_oldest_first(site: Site) -> None
 
 def test_the_export_keeps_to_the_organisation(site: Site) -> None:
     assert "eve@other.example" not in site.visit().get(f"{PATH}/export.jsonl").text
+
+
+def test_the_export_knows_the_last_of_all_days(site: Site) -> None:
+    _days(site)
+    told = site.visit().get(f"{PATH}/export.jsonl?action=TEST&until=9999-12-31").text
+    assert len(told.splitlines()) == 3
