@@ -164,7 +164,7 @@ def _moment(text: str) -> datetime:
     """A time as this server's pages carry it. Raises `Invalid`."""
     try:
         return datetime.fromisoformat(text).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise Invalid("form-damaged", "The form was sent damaged. Reload the page and try again.") from None
 
 

@@ -221,6 +221,7 @@ def test_damaged_forms_are_refused_and_change_nothing(site: Site) -> None:
     visitor = site.visit()
     for path, form in (
         ("undo", {"since": "yesterday", "decision": "approve"}),
+        ("undo", {"since": "0001-01-01T00:00:00+14:00", "decision": "approve"}),
         ("approve", {"at": "yesterday"}),
     ):
         assert visitor.send(f"/runs/{run}/{path}", form).status_code == 422
