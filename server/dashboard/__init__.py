@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from apiflask import APIBlueprint
 from flask import Flask, Response, abort, flash, redirect, request
 from flask.typing import ResponseReturnValue
@@ -98,12 +100,19 @@ def register(app: Flask) -> None:
 
 
 def _protect() -> None:
-    if any("\0" in text for text in (request.path, *request.values.values())):
+    if any("\0" in text for text in _sent()):
         abort(400, "There is a NUL character in it, which PostgreSQL does not take.")
     if request.method not in ("GET", "HEAD", "OPTIONS"):
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
             raise CSRFError("the form is another site's")
         csrf.protect()
+
+
+def _sent() -> Iterator[str]:
+    """All text that the database may see: the path, and names and values of each field, whichever hides another."""
+    yield request.path
+    for name, value in (*request.args.items(multi=True), *request.form.items(multi=True)):
+        yield from (name, value)
 
 
 def _seal(response: Response) -> Response:

@@ -179,7 +179,10 @@ def test_what_no_database_takes_is_a_bad_request_and_no_crash(site: Site) -> Non
     visitor = site.visit()
     for path in ("/settings/audit-logs?actor=%00", "/projects/a%00b", "/runs/x?snapshot=%00"):
         assert visitor.get(path).status_code == 400
-    assert visitor.send("/settings/account/name", {"name": "a\0b"}).status_code == 400
+    for path in ("/search?q=x&q=%00", "/search?q%00=x"):
+        assert visitor.get(path).status_code == 400
+    for path in ("/settings/account/name", "/settings/account/name?name=x"):
+        assert visitor.send(path, {"name": "a\0b"}).status_code == 400
 
 
 def test_errors_are_pages_with_a_way_on(site: Site) -> None:
