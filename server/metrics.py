@@ -18,6 +18,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from server.access import limits
 from server.config import Settings
 from server.runs import workers
 
@@ -63,6 +64,7 @@ def register(app: Flask) -> None:
     def metrics() -> ResponseReturnValue:
         told = request.headers.get("Authorization", "").encode()
         if not hmac.compare_digest(told, f"Bearer {settings.metrics_token}".encode()):
+            limits.visit(request.remote_addr or "")
             text = "Send RETESTR_METRICS_TOKEN as `Authorization: Bearer …`.\n"
             return Response(text, 401, {"WWW-Authenticate": "Bearer"}, content_type="text/plain")
         shared = CollectorRegistry()

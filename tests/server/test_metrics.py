@@ -14,6 +14,8 @@ import requests
 from sqlalchemy import select
 
 from server import create_app
+from server.access import limits
+from server.access.limits import Limit
 from server.config import Settings
 from server.database import db
 from server.models import WorkerRow
@@ -42,6 +44,18 @@ def test_it_answers_nobody_without_the_token(settings: Settings, world: World, h
     answer = app.test_client().get("/metrics", headers=headers)
     assert (answer.status_code, "RETESTR_METRICS_TOKEN" in answer.text) == (401, True)
     assert TOKEN not in answer.text
+    with app.app_context():
+        db.engine.dispose()
+
+
+def test_who_guesses_the_token_is_slowed_down_and_who_has_it_is_not(
+    settings: Settings, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "OPEN", Limit("open-route", 3, 60))
+    app = create_app(replace(settings, metrics_token=TOKEN))
+    client = app.test_client()
+    assert [client.get("/metrics").status_code for _ in range(5)] == [401] * 3 + [429] * 2
+    assert client.get("/metrics", headers=SENT).status_code == 200
     with app.app_context():
         db.engine.dispose()
 
