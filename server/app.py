@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import string
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import quote
 
 from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
@@ -27,6 +29,12 @@ log = logging.getLogger("retestr")
 
 
 class _Request(Request):
+    def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        """The query's bytes beyond ASCII are written as browsers do, %XX: Werkzeug cannot read those that are no UTF-8."""
+        query = environ.get("QUERY_STRING", "")
+        environ["QUERY_STRING"] = quote(query, safe=string.printable, encoding="latin-1")
+        super().__init__(environ, *args, **kwargs)
+
     def get_json(self, *args: Any, **kwargs: Any) -> Any:
         """The body as JSON; null, or nested deeper than Python can follow, it is a bad request."""
         try:

@@ -8,12 +8,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from werkzeug.test import TestResponse
 
 from server.access import invitations, passwords
 from server.access.audit import CLI
 from server.config import Settings
 from server.database import db
-from tests.dashboard.conftest import Site
+from tests.dashboard.conftest import Site, Visitor
 
 PAGES = [
     "/",
@@ -183,6 +184,15 @@ def test_what_no_database_takes_is_a_bad_request_and_no_crash(site: Site) -> Non
         assert visitor.get(path).status_code == 400
     for path in ("/settings/account/name", "/settings/account/name?name=x"):
         assert visitor.send(path, {"name": "a\0b"}).status_code == 400
+
+
+def test_a_query_of_bytes_that_are_no_text_is_read_as_well_as_it_can_be(site: Site) -> None:
+    def asked(query: str, visitor: Visitor) -> TestResponse:
+        return visitor.client.get("/projects/tea-shop", environ_overrides={"QUERY_STRING": query})
+
+    assert asked("branch=\xff", site.anonymous()).location.startswith("/login?next=")
+    assert asked("branch=\xff", site.visit()).status_code == 200
+    assert "tée" in asked("branch=t\xc3\xa9e", site.visit()).text  # as WSGI has UTF-8
 
 
 def test_errors_are_pages_with_a_way_on(site: Site) -> None:
