@@ -24,6 +24,7 @@ __all__ = ["AddressPolicy", "Failure", "Guard"]
 
 RESOLVE_S = 10.0
 CONNECT_S = 10.0
+CLOSE_S = 2.0  # for what is not sent yet: the other side may never read it
 CHUNK_BYTES = 64 * 1024
 MOST_BYTES = 512 * 1024**2  # that one visit may load
 RESOLVER_THREADS = 8
@@ -124,8 +125,8 @@ class Guard:
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # one side went away, or the guard closes: the connection is over either way
         finally:
-            self._connections.discard(task)
             await _close(writer)
+            self._connections.discard(task)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, port = await _read_request(reader, writer)
@@ -243,6 +244,15 @@ async def _pour(
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection once all is sent, after `CLOSE_S` in any case; at once where its task is cancelled."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        writer.transport.abort()
     writer.close()
-    with contextlib.suppress(OSError, asyncio.CancelledError):
-        await writer.wait_closed()
+    try:
+        async with asyncio.timeout(CLOSE_S):
+            await writer.wait_closed()
+    except (OSError, asyncio.CancelledError):  # a TimeoutError is an OSError
+        pass
+    finally:
+        writer.transport.abort()

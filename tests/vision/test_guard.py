@@ -187,6 +187,28 @@ def test_what_is_not_a_socks_request_is_hung_up_on(garbage: bytes) -> None:
     assert len(asyncio.run(asyncio.wait_for(ask(), 5))) <= 12
 
 
+def test_it_ends_though_a_server_does_not_read_what_it_is_sent() -> None:
+    async def never_read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+        writer.transport.abort()
+
+    async def send() -> None:
+        server = await asyncio.start_server(never_read, "127.0.0.1", 0, limit=1024)
+        port: int = server.sockets[0].getsockname()[1]
+        async with Guard(AddressPolicy(allow=("127.0.0.1",))) as guard:
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(guard.url.rpartition(":")[2]))
+            writer.write(b"\x05\x01\x00\x05\x01\x00\x01\x7f\x00\x00\x01" + port.to_bytes(2, "big"))
+            await reader.readexactly(12)
+            writer.write(bytes(20_000_000))
+            await asyncio.sleep(0.2)
+            writer.transport.abort()
+        over.set()
+        server.close()
+
+    over = asyncio.Event()
+    asyncio.run(asyncio.wait_for(send(), 5))
+
+
 # --- with the browser -------------------------------------------------------------------------------------
 
 
