@@ -29,12 +29,13 @@ from server.vision.rooms import CLOSE_S, Room
 from server.vision.secrets import Secrets
 from server.vision.upstream import Upstream
 from server.vision.visit import Visit
-from server.vision.visitor import State
+from server.vision.visitor import State, only_ports
 
 log = logging.getLogger("retestr.browser")
 LAUNCH_S = 30.0
 LOGIN_WINDOW = (1280, 800)
-_Kind = tuple[float, Visitor]  # scale, and who the page takes us for
+_Ports = frozenset[tuple[str, frozenset[int]]]
+_Kind = tuple[float, Visitor, _Ports]  # scale, who the page takes us for, and `visitor.only_ports`
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,7 @@ class Session:
             raise self._masked(error) from None
 
     async def _capture(self, page: Page, known: frozenset[str], state: State) -> Image:
-        key = (page.scale, page.visitor)
+        key = (page.scale, page.visitor, frozenset(only_ports(page, self.secrets).items()))
         async with self._stay(page, "the browser made a tab") as stay:
             room = stay.room = self._idle[key].pop() if self._idle[key] else await self._open_room(page)
             stay.visit = await room.visit(page, self.secrets, state, stay.end_now)

@@ -61,18 +61,21 @@ def context_options(visitor: Visitor) -> dict[str, Any]:
 
 def only_ports(page: Page, secrets: Secrets) -> dict[str, frozenset[int]]:
     """The ports of hosts that a page may speak to, because a cookie holds a secret and cookies know no ports."""
-    own = origin_of(page.url)
     names = [name for cookie in page.visitor.cookies for name in names_in(cookie.value)]
-    if own is None or not names:
+    if not names:
         return {}
-    host = host_and_port(own)[0]
+    login = page.visitor.login  # whose cookies the page is visited with, too
+    origins = filter(None, map(origin_of, (page.url, *((login.url,) if login else ()))))
     bound = [
         frozenset(map(host_and_port, secrets.by_name[name].origins))
         for name in names
         if name in secrets.by_name
     ]
     common = frozenset.intersection(*bound) if bound else frozenset()
-    return {host: frozenset(port for named, port in common if named == host)}
+    return {
+        host: frozenset(port for named, port in common if named == host)
+        for host, _ in map(host_and_port, origins)
+    }
 
 
 async def introduce(

@@ -166,6 +166,29 @@ def test_a_cookie_with_a_secret_reaches_no_other_port_of_its_host(
     assert "leave its domain out" in error.message
 
 
+@pytest.mark.parametrize("first", ["another page of the session", "the log-in"])
+def test_a_cookie_with_a_secret_stays_on_its_port_whatever_was_visited_before(
+    run: Runner, browser: Browser, own: Visited, other: Visited, first: str
+) -> None:
+    near, far = f"http://localhost:{own.host[10:]}", own.url
+    secrets = Secrets({"KEY": Secret("KEY", VALUE, frozenset({near, far}))})
+    own.pages["/out"] = f"<img src={other.url}/out>"
+    cookies = (Cookie("sid", "${{ secrets.KEY }}"),)
+    if first == "the log-in":
+        visits = [(f"{near}/out", Visitor(cookies=cookies, login=Login(f"{far}/", ())))]
+    else:
+        visits = [(url, Visitor(cookies=cookies)) for url in (f"{near}/", f"{far}/out")]
+
+    async def captures() -> None:
+        async with browser.session("run", secrets) as session:
+            for url, visitor in visits:
+                await session.capture(Page(url, 400, 300, visitor=visitor))
+
+    run(captures())
+    assert own.sent("cookie")["/out"] == f"sid={VALUE}"
+    assert other.asked == []
+
+
 def test_a_secret_that_the_page_shows_is_painted_over_and_told_nowhere(
     capture: Capture, own: Visited
 ) -> None:
