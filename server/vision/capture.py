@@ -25,6 +25,7 @@ from server.vision.guard import AddressPolicy
 from server.vision.logins import Logins
 from server.vision.origins import origin_of
 from server.vision.page import STABILIZERS, CaptureError, Image, Page, Visitor
+from server.vision.redaction import storable
 from server.vision.rooms import CLOSE_S, Room
 from server.vision.secrets import Secrets
 from server.vision.upstream import Upstream
@@ -251,6 +252,7 @@ class Session:
             except TimeoutError:
                 visit = stay.visit
                 stage, pending = (visit.stage, visit.traffic.pending()) if visit else (at_first, [])
+                pending = list(map(self.secrets.masked, pending))  # before they are cut
                 error = reasons.timeout_error(page.url, page.timeout_s, stage, pending)
                 if stay.room and stay.room.has_loaded_too_much:
                     error = reasons.size_error(page.url, pending)
@@ -296,7 +298,8 @@ class Session:
             raise
 
     def _masked(self, error: CaptureError) -> CaptureError:
-        masked = CaptureError(error.kind, self.secrets.masked(error.message), retry=error.retry)
+        message = self.secrets.masked(storable(error.message))
+        masked = CaptureError(error.kind, message, retry=error.retry)
         masked.evidence = error.evidence
         return masked
 

@@ -3,9 +3,10 @@
 Bounded, and without credentials: addresses lose user names, passwords and queries.
 """
 
-import re
 import time
+from collections.abc import Callable
 from typing import Any
+from urllib.parse import urljoin
 
 from playwright.async_api import ConsoleMessage, Request, Response
 from playwright.async_api import Error as BrowserError
@@ -14,19 +15,13 @@ from playwright.async_api import Page as Tab
 from server.vision.guard import Guard
 from server.vision.origins import host_and_port
 from server.vision.reasons import NETWORK, first_line
+from server.vision.redaction import redacted, redacted_address, storable
 from server.vision.secrets import Secrets
 from server.vision.traffic import listen
 
 MOST_ENTRIES = 50
 MOST_CHARACTERS = 500
-ADDRESS = re.compile(
-    r"\b(https?|wss?)://(?:[^\s/?#@\"'<>]*@)?([^\s?#\"'<>]*)(\?[^\s#\"'<>)]*)?(#[^\s\"'<>)]*)?"
-)
-
-
-def redacted(text: str) -> str:
-    """The text with each address in it cut down to scheme, host and path."""
-    return ADDRESS.sub(lambda found: f"{found[1]}://{found[2]}{'?…' if found[3] else ''}", text)
+ADDRESSES = frozenset({"url", "from", "to"})  # which fields of an entry are one
 
 
 class Evidence:
@@ -59,12 +54,17 @@ class Evidence:
     def as_json(self, secrets: Secrets) -> dict[str, Any]:
         """Everything so far, as it is kept and as the API answers it; no secret in it."""
 
-        def clean(text: str) -> str:
-            text = secrets.masked(redacted(text[: 20 * MOST_CHARACTERS]))
+        def clean(text: str, redact: Callable[[str], str] = redacted) -> str:
+            text = redact(secrets.masked(storable(text[: 20 * MOST_CHARACTERS])))
             return text if len(text) <= MOST_CHARACTERS else text[: MOST_CHARACTERS - 1] + "…"
 
         def cleaned(entry: dict[str, Any]) -> dict[str, Any]:
-            return {name: clean(value) if isinstance(value, str) else value for name, value in entry.items()}
+            return {
+                name: clean(value, redacted_address if name in ADDRESSES else redacted)
+                if isinstance(value, str)
+                else value
+                for name, value in entry.items()
+            }
 
         return {
             "httpStatus": self._status,
@@ -94,7 +94,7 @@ class Evidence:
         if request.is_navigation_request() and request.frame == self._main_frame:
             self._status = response.status
             if 300 <= response.status < 400:
-                to = response.headers.get("location", "")
+                to = _resolved(response.headers.get("location", ""), request.url)
                 _add(self._redirects, {"status": response.status, "from": request.url, "to": to})
         elif response.status >= 400:
             _add(self._failed, {"url": request.url, "reason": f"HTTP {response.status}"})
@@ -114,6 +114,13 @@ class Evidence:
             return self._guard.blocks(host_and_port(url)[0])
         except ValueError:
             return False
+
+
+def _resolved(location: str, base: str) -> str:
+    try:
+        return urljoin(base, location) if location else ""
+    except ValueError:  # it is no address
+        return location
 
 
 def _add(entries: list[Any], entry: Any) -> None:

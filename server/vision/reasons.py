@@ -5,6 +5,7 @@ import re
 from server.vision.guard import MOST_BYTES, Failure, Guard
 from server.vision.origins import host_and_port
 from server.vision.page import CaptureError
+from server.vision.redaction import redacted_address
 
 # Chromium's net_error_list.h: what it says -> (what it means, whether another try may help).
 NETWORK = {
@@ -55,7 +56,7 @@ def navigation_error(url: str, address: str, browser_says: str, guard: Guard) ->
     words, retry = NETWORK.get(name, default)
     reason = words.format(host=f"{host}:{port}") or "the browser could not open it"
     detail = name or first_line(browser_says)
-    via = f", redirected to {address}," if host_and_port(url) != (host, port) else ""
+    via = f", redirected to {redacted_address(address)}," if host_and_port(url) != (host, port) else ""
     return CaptureError("unreachable", f"{url}{via} cannot be opened: {reason} ({detail})", retry=retry)
 
 
@@ -110,4 +111,5 @@ def first_line(message: str) -> str:
 
 
 def _shortened(url: str) -> str:
+    url = redacted_address(url)
     return url if len(url) <= 100 else url[:97] + "..."

@@ -109,7 +109,7 @@ def test_a_slow_page_runs_out_of_time(error: Callable[..., CaptureError]) -> Non
 
     assert (told.kind, told.retry) == ("timeout", True)
     assert "longer than 0.7 s, while loading" in told.message
-    assert "slow?ms=3000" in told.message.partition("still on its way")[2]
+    assert told.message.endswith("/slow?…")
     assert time.monotonic() - started < 2
 
 

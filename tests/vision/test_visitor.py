@@ -1,8 +1,10 @@
 """Who a page takes us for: headers, cookies, storage, log-in, language and device; and that secrets go nowhere else."""
 
 import io
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from PIL import Image as Picture
@@ -208,6 +210,26 @@ def test_a_secret_that_the_page_shows_is_painted_over_and_told_nowhere(
     assert "h1bnRlcjIg" not in said
 
 
+def test_a_secret_in_the_path_of_what_is_on_its_way_is_not_told_in_part(
+    capture: Capture, own: Visited
+) -> None:
+    def never(*_: object) -> str:
+        time.sleep(3)
+        return ""
+
+    path = "/" + "a" * (97 - len(own.url) - 1 - 4)
+    own.pages["/"] = f"<script>fetch('{path}' + encodeURIComponent(localStorage.token))</script>"
+    own.pages[path + quote(VALUE, safe="")] = never
+    error = refusal(
+        capture,
+        f"{own.url}/",
+        visitor=Visitor(local_storage=(("token", "${{ secrets.KEY }}"),)),
+        timeout_s=1.5,
+    )
+    assert "still on its way" in error.message
+    assert "hunt" not in error.message
+
+
 # --- cookies, storage, log-in -------------------------------------------------------------------------------
 
 
@@ -338,9 +360,10 @@ def test_what_is_hidden_keeps_its_place_and_what_is_masked_is_painted_over(
 
 
 def test_evidence_tells_what_the_browser_reported(capture: Capture, own: Visited) -> None:
-    own.pages["/from"] = f"{own.url}/?token=abc"
+    own.pages["/from"] = "/?token=abc"
     own.pages["/"] = (
-        "<img src='/gone.png?key=abc'><img src=http://127.0.0.1:9999/><script>console.error('x'.repeat(900));"
+        "<img src='/gone.png?key=)abc'><img src=http://127.0.0.1:9999/><script>console.error('x'.repeat(900));"
+        "console.error('half \\ud83d a sign');"
         "for (let i = 0; i < 80; i++) console.error('see http://u:p@x.example/?a=secret#b ' + i); boom()</script>"
     )
     evidence = capture(f"{own.url}/from").evidence
@@ -352,6 +375,7 @@ def test_evidence_tells_what_the_browser_reported(capture: Capture, own: Visited
     assert len(evidence["consoleErrors"]) == 50
     assert max(map(len, evidence["consoleErrors"])) == 500
     assert any("see http://x.example/?… 3" in said for said in evidence["consoleErrors"])
+    assert "half ? a sign" in repr(evidence["consoleErrors"])
     assert evidence["pageErrors"] == ["ReferenceError: boom is not defined"]
     assert {"navigation", "settling", "shots"} == set(evidence["timingMs"])
     assert "abc" not in repr(evidence)

@@ -56,7 +56,7 @@ class Visited(Serving):
         found = self.pages.get(parts.path, 404)
         if callable(found):
             found = found(headers, {k: v[0] for k, v in parse_qs(parts.query).items()})
-        status = found if isinstance(found, int) else 302 if str(found).startswith("http://") else 200
+        status = found if isinstance(found, int) else 302 if str(found).startswith(("http://", "/")) else 200
         body = found.encode() if status == 200 else b"<h1>nothing</h1>"
         request.send_response(status)
         if status == 302:
