@@ -7,7 +7,7 @@ import math
 import struct
 from typing import Any
 
-from playwright.async_api import CDPSession
+from playwright.async_api import CDPSession, Frame
 from playwright.async_api import Error as BrowserError
 from playwright.async_api import Page as Tab
 
@@ -96,7 +96,7 @@ class Camera:
             values = self._secrets.of(texts, origin_of(frame.url))
             boxes = await frame.evaluate(SCRIPTS["showing"], values) if values else []
             if boxes and frame is not self._tab.main_frame:
-                element = await frame.frame_element()
+                element = await _outermost(frame).frame_element()
                 boxes = [await element.evaluate(f"(frame) => ({SCRIPTS['boxes']})([frame])[0]")]
             found += [_outward(box) for box in boxes if box]
         return found
@@ -173,6 +173,13 @@ class Camera:
         ]
         here = [(box, colour) for box, colour in placed if box]
         return await asyncio.to_thread(paint, png, here, MAX_AREA_PX / 1e6) if here else png
+
+
+def _outermost(frame: Frame) -> Frame:
+    """The frame of the main document that holds a frame, or is it: only its box is in px of the page."""
+    while frame.parent_frame is not None and frame.parent_frame.parent_frame is not None:
+        frame = frame.parent_frame
+    return frame
 
 
 async def _stitched(tiles: list[bytes]) -> bytes:

@@ -230,6 +230,15 @@ def test_a_secret_in_the_path_of_what_is_on_its_way_is_not_told_in_part(
     assert "hunt" not in error.message
 
 
+def test_a_secret_that_is_shown_in_a_frame_of_a_frame_is_painted_over(capture: Capture, own: Visited) -> None:
+    frame = "<body style='margin:0'><iframe src={} style='border:0;display:block;margin-top:{}px'></iframe>"
+    own.pages["/"], own.pages["/middle"] = frame.format("/middle", 100), frame.format("/inner", 10)
+    own.pages["/inner"] = "<body style='background:red'><script>document.write(localStorage.token)</script>"
+    visitor = Visitor(local_storage=(("token", "${{ secrets.KEY }}"),))
+    image = capture(f"{own.url}/", visitor=visitor)
+    assert [pixel(image, 20, y) for y in (50, 205)] == [(255, 255, 255), PINK]
+
+
 # --- cookies, storage, log-in -------------------------------------------------------------------------------
 
 
