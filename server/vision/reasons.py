@@ -36,6 +36,7 @@ NETWORK = {
     "ERR_INVALID_AUTH_CREDENTIALS": ("it asks for a user name and a password", False),
 }
 NOT_A_PAGE = "it is a download or an empty answer (204), not a page; give the address of a page"
+EMPTY = "ERR_HTTP_RESPONSE_CODE_FAILURE"  # full Chromium's, for a status of 400 or more without a body
 ERROR_NAME = re.compile(r"net::(ERR_\w+)")
 
 
@@ -82,6 +83,12 @@ def status_error(url: str, status: int, expected: int | None) -> CaptureError:
     else:
         message = f"{url} answered HTTP {status} where the suite expects {expected}"
     return CaptureError("http-status", message, retry=status == 429 or status >= 500)
+
+
+def empty_error(url: str, status: int | None) -> CaptureError:
+    """Tell that a page answered with a status that was expected, but with nothing else."""
+    said = f"HTTP {status}" if status else "an error status"
+    return CaptureError("suite", f"{url} answered {said} without a body: there is nothing to picture")
 
 
 def timeout_error(url: str, timeout_s: float, stage: str, pending: list[str]) -> CaptureError:

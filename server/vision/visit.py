@@ -142,8 +142,12 @@ class Visit:
             raise
 
     def _navigation_error(self, error: BrowserError) -> Exception:
+        """Why it did not open; raises CaptureError itself for a status that was not expected."""
         if is_crash(error):
             return error
+        if reasons.EMPTY in error.message:
+            self._check_status()
+            return reasons.empty_error(self._page.url, self.traffic.status)
         address = self.traffic.address or self._page.url
         return reasons.navigation_error(self._page.url, address, error.message, self._guard)
 

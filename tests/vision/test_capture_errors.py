@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from playwright.async_api import Error as BrowserError
+from playwright.async_api import Page as Tab
 
 from server.vision import capture as capture_module
 from server.vision import rooms
@@ -101,6 +103,36 @@ def test_an_expected_status_is_no_error_and_another_is(
 ) -> None:
     assert capture("status?code=404", status=404).http_status == 404
     assert "HTTP 200 where the suite expects 404" in error("clock.html", status=404).message
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "words", "retry"),
+    [
+        (None, "http-status", "HTTP 503; if that is what the test is about", True),
+        (404, "http-status", "HTTP 503 where the suite expects 404", True),
+        (503, "suite", "HTTP 503 without a body: there is nothing to picture", False),
+    ],
+)
+def test_an_error_status_without_a_body_is_no_network_error(
+    status: int | None,
+    kind: str,
+    words: str,
+    retry: bool,
+    error: Callable[..., CaptureError],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Full Chromium shows a page of its own then, and Playwright takes that for a failure; the shell does not."""
+    goto = Tab.goto
+
+    async def as_full_chromium(tab: Tab, url: str, **asked: Any) -> None:
+        await goto(tab, url, **asked)
+        raise BrowserError(f"Page.goto: net::ERR_HTTP_RESPONSE_CODE_FAILURE at {url}")
+
+    monkeypatch.setattr(Tab, "goto", as_full_chromium)
+    told = error("status?code=503", status=status)
+
+    assert (told.kind, told.retry) == (kind, retry)
+    assert words in told.message
 
 
 def test_a_slow_page_runs_out_of_time(error: Callable[..., CaptureError]) -> None:
