@@ -131,7 +131,7 @@ class Browser:
             )
         for name, value in browser.driver_environment().items():
             os.environ.setdefault(name, value)  # the driver inherits it
-        self._playwright = await async_playwright().start()
+        self._playwright = await _started_driver()
         others = processes.groups()
         try:
             self._chromium = await self._launch(self._playwright)
@@ -320,6 +320,16 @@ class Session:
             who = f"the browser reported: {reasons.first_line(error.message)}"
         message = f"{page.url} could not be captured: {who}; it is worth another try"
         return CaptureError("crash", message, retry=True)
+
+
+async def _started_driver() -> Playwright:
+    """Playwright's driver. Whoever is cancelled while it starts ends it: nobody else knows of it."""
+    starting = asyncio.ensure_future(async_playwright().start())
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await (await starting).stop()
+        raise
 
 
 def _with_evidence(error: CaptureError, visit: Visit | None, secrets: Secrets) -> CaptureError:

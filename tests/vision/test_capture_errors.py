@@ -15,6 +15,7 @@ from playwright.async_api import Page as Tab
 
 from server.vision import capture as capture_module
 from server.vision import rooms
+from server.vision.browser import find_browser
 from server.vision.capture import Browser, Session
 from server.vision.guard import AddressPolicy
 from server.vision.page import CaptureError, Image, Page, Step
@@ -312,6 +313,29 @@ def test_a_crash_is_told_and_worth_another_try(which: str, alive: bool, run: Run
 
     assert (error.kind, error.retry) == ("crash", True)
     assert still_alive == alive
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
+def test_a_browser_that_is_given_up_while_it_starts_leaves_no_process(run: Runner) -> None:
+    others = {process for process, _ in processes_of(os.getpid())}
+
+    def driver() -> list[int]:
+        return [
+            pid for pid, words in processes_of(os.getpid()) if pid not in others and "run-driver" in words
+        ]
+
+    async def give_up() -> None:
+        executable = find_browser()
+        assert executable is not None
+        starting = asyncio.create_task(Browser(executable).__aenter__())
+        while not driver():
+            await asyncio.sleep(0.01)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+
+    run(give_up())
+    assert driver() == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
