@@ -7,7 +7,7 @@ pre-hijacking", Sudhodanan and Paverd, USENIX Security 2022).
 
 from __future__ import annotations
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from server.access import audit
@@ -16,8 +16,9 @@ from server.models import AuditEvent, ExternalLogin, LoginSession, Membership, P
 
 
 def is_proven(session: Session, user: User) -> bool:
-    """Whether a provider has verified that the account's address is its holder's, or the command line made it.
+    """Whether a provider has verified that the account's address is its holder's, or who set up the server made it.
 
+    That is the command line, or somebody who was nobody yet (the set-up page), as `people.found_organization` records.
     Who sets up the server is trusted with its first accounts, and their password is the way in when a provider fails.
     """
     verified = select(ExternalLogin.subject).where(
@@ -30,7 +31,10 @@ def is_proven(session: Session, user: User) -> bool:
             Membership.user_id == user.id,
             AuditEvent.target_id == user.id,
             AuditEvent.action == "MEMBER_ADD",
-            AuditEvent.actor_kind == "cli",
+            or_(
+                AuditEvent.actor_kind == "cli",
+                (AuditEvent.actor_kind == "user") & AuditEvent.actor_id.is_(None),
+            ),
         )
     )
     return any(session.scalar(found.limit(1)) is not None for found in (verified, founded))

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import select
 
 from server import create_app
-from server.access import founding
+from server.access import founding, mailboxes
 from server.config import Settings
 from server.dashboard.first_steps import page_of
 from server.database import db
-from server.models import AuditEvent, Membership, Organization, Project, Run, Snapshot
+from server.models import AuditEvent, Membership, Organization, Project, Run, Snapshot, User
 from server.problems import Invalid
 from server.runs.suite import parse
 from tests.dashboard.conftest import PASSWORD, Site, Visitor
@@ -61,6 +61,15 @@ def test_the_address_in_the_log_makes_organisation_and_admin_and_logs_them_in(
             "user",
             "ada@acme.example",
         )
+
+
+def test_who_set_up_the_server_keeps_their_password_when_they_come_with_github(
+    empty: Visitor, setup: str
+) -> None:
+    empty.send(setup, FOUNDER, page=setup)
+    with empty.client.application.app_context():
+        ada = db.session.scalars(select(User)).one()
+        assert mailboxes.is_proven(db.session(), ada)
 
 
 def test_without_the_token_nobody_takes_the_server(empty: Visitor, setup: str) -> None:
