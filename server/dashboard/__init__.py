@@ -37,7 +37,7 @@ from server.dashboard import (
     workers,
 )
 from server.dashboard.security import security_headers
-from server.dashboard.visitors import let_in
+from server.dashboard.visitors import let_in, local
 from server.problems import Conflict, Problem
 
 __all__ = ["register", "security_headers"]
@@ -122,7 +122,7 @@ def _seal(response: Response) -> Response:
 
 
 def _problem(problem: Problem) -> ResponseReturnValue:
-    if isinstance(problem, Conflict) and request.method == "POST" and (back := login.local(request.referrer)):
+    if isinstance(problem, Conflict) and request.method == "POST" and (back := local(request.referrer)):
         flash(problem.message, "notice")
         return redirect(back, 303)
     return errors.of_problem(problem)

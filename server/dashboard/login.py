@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import Blueprint, g, make_response, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from server.access import founding, passwords, people
 from server.access.limits import TooMany
+from server.dashboard.visitors import local
 
 
 def add_to(pages: Blueprint) -> None:
@@ -57,31 +56,6 @@ def begin(token: str) -> None:
     session.clear()
     session.permanent = True
     session["token"] = token
-
-
-def local(address: str | None) -> str | None:
-    """An address reduced to its path and query if it leads to this server, else None.
-
-    Browsers read `//host`, `/\\host` and addresses with control characters as other hosts.
-    """
-    if (
-        not address
-        or address.startswith("//")
-        or "\\" in address
-        or any(ord(character) <= 32 for character in address)
-    ):
-        return None
-    try:
-        parts = urlsplit(address)
-    except ValueError:
-        return None
-    if parts.netloc and f"{parts.scheme}://{parts.netloc}/" != request.host_url:
-        return None
-    if parts.scheme and not parts.netloc:
-        return None
-    if not parts.path.startswith("/") or parts.path.startswith("//"):
-        return None
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _again(target: str, email: str, error: str, status: int = 401) -> ResponseReturnValue:

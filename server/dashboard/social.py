@@ -18,7 +18,7 @@ from server.access.identities import Identity, Provider, ProviderFailed
 from server.access.limits import Limit
 from server.dashboard import errors, login
 from server.dashboard.projects import server_url
-from server.dashboard.visitors import actor
+from server.dashboard.visitors import actor, local
 from server.problems import Conflict, Problem
 
 PENDING = "logins"  # in the session: who is on their way to a provider, by state
@@ -39,7 +39,7 @@ def add_to(pages: Blueprint) -> None:
 def log_in_with(name: str) -> ResponseReturnValue:
     """Asks; a POST sends the person to the provider."""
     provider = oauth.provider_named(name)
-    target = login.local(request.values.get("next")) or url_for("dashboard.list_projects")
+    target = local(request.values.get("next")) or url_for("dashboard.list_projects")
     if g.visitor is not None:
         return redirect(target, 303)
     if request.method != "POST":

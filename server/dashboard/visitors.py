@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from urllib.parse import urlsplit
 
-from flask import Response, g, make_response, redirect, request, session, url_for
+from flask import Response, flash, g, make_response, redirect, request, session, url_for
 
 from server.access import limits, people
 from server.access.audit import Actor
@@ -124,7 +124,11 @@ def let_in() -> Response | None:
         answer = make_response("", 401)
         answer.headers["HX-Redirect"] = url_for("dashboard.log_in", next=_page_around())
         return answer
-    back = _address(request.path, request.query_string.decode()) if request.method != "POST" else None
+    if request.method == "POST":
+        flash("You were logged out meanwhile: what you sent was not done. Log in and do it again.", "notice")
+        back = local(request.referrer)
+    else:
+        back = _address(request.path, request.query_string.decode())
     if back == "/":
         back = None
     return make_response(redirect(url_for("dashboard.log_in", next=back), 303))
@@ -165,6 +169,31 @@ def needs(role: str) -> None:
             f"This needs the role {role}, and yours in {visitor.organization.name} is {visitor.role}. "
             "Ask an Admin of the organisation.",
         )
+
+
+def local(address: str | None) -> str | None:
+    """An address reduced to its path and query if it leads to this server, else None.
+
+    Browsers read `//host`, `/\\host` and addresses with control characters as other hosts.
+    """
+    if (
+        not address
+        or address.startswith("//")
+        or "\\" in address
+        or any(ord(character) <= 32 for character in address)
+    ):
+        return None
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    if parts.netloc and f"{parts.scheme}://{parts.netloc}/" != request.host_url:
+        return None
+    if parts.scheme and not parts.netloc:
+        return None
+    if not parts.path.startswith("/") or parts.path.startswith("//"):
+        return None
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _page_around() -> str | None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import delete
 
 from server.access import passwords
+from server.database import writing
+from server.models import LoginSession
 from tests.dashboard.conftest import PASSWORD, Site
 
 
@@ -78,6 +81,17 @@ def test_an_address_that_is_none_leads_to_the_form_and_to_no_error(site: Site) -
     headers = {"HX-Request": "true", "HX-Current-URL": "http://["}
     answer = site.anonymous().get("/runs/abc/progress", headers=headers)
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (401, "/login")
+
+
+def test_a_form_sent_after_the_session_ended_says_that_it_was_lost_and_leads_back(site: Site) -> None:
+    visitor, path = site.visit(), "/projects/tea-shop/suite"
+    token = visitor.page(path).partition('name="csrf_token" value="')[2].partition('"')[0]
+    with site.app.app_context(), writing() as session:
+        session.execute(delete(LoginSession))
+    form = {"csrf_token": token, "suite": "tests: []"}
+    answer = visitor.client.post(path, data=form, headers={"Referer": f"http://localhost{path}"})
+    assert (answer.status_code, answer.location) == (303, f"/login?next={path}")
+    assert "what you sent was not done" in visitor.page(answer.location)
 
 
 def test_the_cookie_is_kept_from_scripts_and_other_sites(site: Site) -> None:
