@@ -13,7 +13,7 @@ from server.dashboard import marks, queries
 from server.dashboard.suites import EXAMPLE_SUITE, suite_sent
 from server.dashboard.visitors import actor, organization_id
 from server.models import Project
-from server.problems import Problem
+from server.problems import Conflict, Problem
 from server.runs import lifecycle, projects, secrets
 from server.runs.kept import MOST_DAYS
 
@@ -138,16 +138,19 @@ def project_settings(slug: str) -> ResponseReturnValue:
         wrong["auto_approve"] = (
             f"Give up to {MOST_PATTERNS} patterns, one a line, each of up to 255 characters."
         )
+    seen = request.form.get("seen")
     if wrong:
-        return _settings_form(project, form, wrong), 422
-    projects.change(
-        project,
-        actor(),
-        name=form["name"],
-        default_branch=form["default_branch"],
-        auto_approve=patterns,
+        return _settings_form(project, form, wrong, seen=seen), 422
+    values = {
+        "name": form["name"],
+        "default_branch": form["default_branch"],
+        "auto_approve": patterns,
         **days,
-    )
+    }
+    try:
+        projects.change(project, actor(), seen, **values)
+    except Conflict as problem:
+        return _settings_form(project, form, {}, conflict=problem.message), problem.status
     flash("The settings are saved.", "done")
     return redirect(url_for("dashboard.project_settings", slug=project.slug), 303)
 
@@ -207,7 +210,10 @@ def _settings_form(
     form: Mapping[str, Any],
     wrong: Mapping[str, str],
     secret: Mapping[str, str] | None = None,
+    seen: str | None = None,
+    conflict: str = "",
 ) -> str:
+    """The form as it is or was sent; `seen` is which state of the settings it was made from, if not from the stored one."""
     settings: Settings = current_app.extensions["retestr"]
     defaults = {name: getattr(settings, name) for name in KEEP}
     return render_template(
@@ -215,6 +221,8 @@ def _settings_form(
         project=project,
         form=form,
         wrong=wrong,
+        seen=seen or projects.state(project, "name", "default_branch", "auto_approve", *KEEP),
+        conflict=conflict,
         keep=KEEP,
         defaults=defaults,
         most_days=MOST_DAYS,

@@ -9,7 +9,7 @@ from server import answers
 from server.dashboard import queries, reviewing
 from server.dashboard.visitors import actor, organization_id
 from server.models import Baseline, Project
-from server.problems import Invalid, Problem
+from server.problems import Conflict, Invalid, Problem
 from server.runs import projects, suites
 
 MOST_TESTS = 100
@@ -38,13 +38,15 @@ def suite(slug: str) -> ResponseReturnValue:
     project = projects.find(organization_id(), slug)
     if request.method != "POST":
         return _suite_page(project, project.suite or EXAMPLE_SUITE, None)
-    text = suite_sent()
+    text, seen = suite_sent(), request.form.get("seen")
     try:
         if not text.strip():
             projects.read_suite(text)
-        projects.change(project, actor(), suite=text)
+        projects.change(project, actor(), seen, suite=text)
+    except Conflict as conflict:
+        return _suite_page(project, text, conflict), conflict.status
     except Problem as problem:
-        return _suite_page(project, text, problem), problem.status
+        return _suite_page(project, text, problem, seen), problem.status
     flash("The suite is saved. The next run uses it.", "done")
     return redirect(url_for("dashboard.suite", slug=project.slug), 303)
 
@@ -88,8 +90,11 @@ def run_suite_file(run_id: str) -> Response:
     return answer
 
 
-def _suite_page(project: Project, text: str, problem: Problem | None) -> str:
-    """The editor; beside it the tests of the stored suite, each with how it shall look."""
+def _suite_page(project: Project, text: str, problem: Problem | None, seen: str | None = None) -> str:
+    """The editor; beside it the tests of the stored suite, each with how it shall look.
+
+    `seen` is which state of the suite the text was made from, if not from the stored one.
+    """
     try:
         tests = projects.read_suite(project.suite).tests if project.suite else ()
     except Invalid:  # stored by an earlier version, which understood more
@@ -102,6 +107,7 @@ def _suite_page(project: Project, text: str, problem: Problem | None) -> str:
         project=project,
         text=text,
         problem=problem,
+        seen=seen or projects.state(project, "suite"),
         tests=tests[:MOST_TESTS],
         test_count=len(tests),
         looks=looks,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 import unicodedata
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import delete, func, select
@@ -86,10 +89,16 @@ def create(
     return project
 
 
-def change(project: Project, actor: Actor, **values: Any) -> Project:
+def state(project: Project, *names: str) -> str:
+    """What these members of a project hold now, as `change` takes it for `seen`."""
+    return _digest({name: getattr(project, name) for name in names})
+
+
+def change(project: Project, actor: Actor, seen: str | None = None, **values: Any) -> Project:
     """Changes `name`, `default_branch`, `suite`, `auto_approve` or the days of retention; the audit log keeps both states.
 
-    Raises `Invalid` for a suite that cannot be used; then nothing is stored.
+    `seen` is the `state` of these members that whoever changes them has seen; None: whichever it is. Raises `Invalid`
+    for a suite that cannot be used and `Conflict` where somebody has changed them meanwhile; then nothing is stored.
     """
     if values.get("suite"):
         read_suite(values["suite"])
@@ -97,6 +106,12 @@ def change(project: Project, actor: Actor, **values: Any) -> Project:
         session.refresh(project)
         before = {name: getattr(project, name) for name in values}
         changed = {name: value for name, value in values.items() if before[name] != value}
+        if changed and seen not in (None, _digest(before)):
+            raise Conflict(
+                "changed-meanwhile",
+                "Somebody else has saved this meanwhile. What you sent is below and not saved: look in another tab at "
+                "what is stored, then save again what shall replace it.",
+            )
         for name, value in changed.items():
             setattr(project, name, value)
         if changed:
@@ -113,6 +128,10 @@ def change(project: Project, actor: Actor, **values: Any) -> Project:
                 after=changed,
             )
     return project
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def remove(project: Project, actor: Actor) -> None:

@@ -40,6 +40,20 @@ def test_days_are_saved_and_emptied_again(site: Site) -> None:
     assert site.actions()[-2:] == ["PROJECT_UPDATE", "PROJECT_UPDATE"]
 
 
+def test_settings_that_somebody_else_has_changed_meanwhile_are_not_undone(site: Site) -> None:
+    visitor, path = site.visit(site.editor), "/projects/tea-shop/settings"
+    visitor.send(path, FORM | {"auto_approve": "renovate/*"})
+    seen = visitor.page(path).partition('name="seen" value="')[2].partition('"')[0]
+    site.visit().send(path, FORM)  # the Admin takes the pattern out
+    older = FORM | {"name": "Tea", "auto_approve": "renovate/*", "seen": seen}
+    answer = visitor.send(path, older)
+    assert answer.status_code == 409
+    assert "saved this meanwhile" in answer.text
+    assert 'value="Tea"' in answer.text
+    project = site.get(Project, site.shop.id)
+    assert (project.name, project.auto_approve) == ("Tea Shop", [])
+
+
 def test_what_is_no_number_of_days_stays_in_the_form_and_nothing_is_saved(site: Site) -> None:
     visitor, path = site.visit(site.editor), "/projects/tea-shop/settings"
     for wrong in ("-1", "soon", "1.5", "36501", "9999999999999999999999", "²"):

@@ -18,6 +18,25 @@ def test_an_editor_changes_the_suite(site: Site) -> None:
     assert "The suite is saved." in visitor.page(PATH)
 
 
+def test_who_saves_after_somebody_else_is_told_and_loses_nothing(site: Site) -> None:
+    ada, ed = site.visit(), site.visit(site.editor)
+    seen = {"seen": seen_on(ed.page(PATH))}
+    assert ada.send(PATH, {"suite": suite_of(["Ada's"]), "seen": seen_on(ada.page(PATH))}).status_code == 303
+    wrong = ed.send(PATH, seen | {"suite": "tests: ["})
+    assert (wrong.status_code, seen_on(wrong.text)) == (422, seen["seen"])
+    answer = ed.send(PATH, seen | {"suite": suite_of(["Ed's"])})
+    assert answer.status_code == 409
+    assert "saved this meanwhile" in answer.text
+    assert "Ed&#39;s" in answer.text
+    assert site.get(Project, site.shop.id).suite == suite_of(["Ada's"])
+    knowingly = {"seen": seen_on(answer.text), "suite": suite_of(["Ed's"])}
+    assert ed.send(PATH, knowingly).status_code == 303
+
+
+def seen_on(page: str) -> str:
+    return page.partition('name="seen" value="')[2].partition('"')[0]
+
+
 def test_what_is_wrong_is_shown_at_its_line_and_the_stored_suite_stays(
     site: Site, text_of: Callable[[str], str]
 ) -> None:
