@@ -39,7 +39,7 @@ def _regions(
         rows_before[stretch.after :][: stretch.inserted] = np.arange(stretch.inserted) + stretch.before
     boxes = list(islice(islands(changed), MOST_ISLANDS + 1))
     if len(boxes) > MOST_ISLANDS:  # noise all over: one region
-        boxes = [Box(0, 0, after.shape[1], len(after))]
+        boxes = [Box(0, 0, min(before.shape[1], after.shape[1]), len(after))]
     for box in boxes:
         rows, columns = slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)
         mask = changed[rows, columns]

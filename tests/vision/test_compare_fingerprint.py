@@ -186,3 +186,14 @@ def test_the_order_of_regions_does_not_matter() -> None:
     assert fingerprint(boxes(), boxes((9, 9, *wide), (9, 120, *tall))) == fingerprint(
         boxes(), boxes((300, 120, *wide), (9, 9, *tall))
     )
+
+
+@pytest.mark.parametrize("width", [890, 910])
+def test_noise_all_over_has_one_too_where_the_width_changed(width: int) -> None:
+    before = np.full((900, 900, 3), 255, np.uint8)
+    after = np.full((900, width, 3), 255, np.uint8)
+    after[::27, : min(900, width) : 27] = 0  # 34 x 33 dots and more, each an island
+    moved = np.roll(after, 1, axis=0)
+
+    assert fingerprint(before, after)
+    assert fingerprint(before, after) != fingerprint(before, moved)
