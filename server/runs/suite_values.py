@@ -30,6 +30,7 @@ _LOCALE = r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$"
 _DOMAIN = r"^\.?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$"
 _HOST_PATTERN = r"^[A-Za-z0-9_.*-]+$"
 _CSS_ESCAPE = re.compile(r"\\(?:([0-9a-fA-F]{1,6})\s?|(.))", re.DOTALL)
+_CSS_LINE_END = re.compile("\r\n|[\r\f]")  # CSS Syntax Module Level 3, section 3.3
 _LOADS = re.compile(r"@import|\bsrc\s*\(|image-set\s*\(|\burl\s*\((?!\s*[\"']?data:)", re.IGNORECASE)
 _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 _NOTHING = {"", "~", "null", "Null", "NULL"}
@@ -221,7 +222,7 @@ _css_text = _text("CSS", 20_000, lines=True)
 
 def _css(value: object) -> str:
     """CSS that loads nothing: it could tell another host what stands in the page (`input[value^=a]`)."""
-    css = _css_text(value)
+    css = _CSS_LINE_END.sub("\n", _css_text(value))
     plain = _CSS_ESCAPE.sub(lambda found: chr(int(found[1], 16) % 0x110000) if found[1] else found[2], css)
     if _LOADS.search(plain):
         raise must("CSS that loads nothing: no @import, and url() for data: alone")

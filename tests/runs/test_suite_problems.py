@@ -74,6 +74,7 @@ BAD = [
     (one_test("path: /\nstabilize: {time: never}"), 4, 23, "tests[0].stabilize.time", "time must be true or false"),
     (one_test("path: /\ncss: '@import \"x\"'"), 4, 10, "tests[0].css", "css must be CSS that loads nothing"),
     (one_test("path: /\ncss: 'a{b:u\\72 l(http://x)}'"), 4, 10, "tests[0].css", "css must be CSS that loads nothing"),
+    (one_test('path: /\ncss: "a{b:\\\\75\\r\\nrl(http://x)}"'), 4, 10, "tests[0].css", "css must be CSS that loads nothing"),
     (one_test("path: /\ncss: 'a{b:image-set(\"http://x\" 1x)}'"), 4, 10, "tests[0].css", "css must be CSS that loads nothing"),
     (one_test("path: /\nelement: '${{ secrets.KEY }}'"), 4, 14, "tests[0].element", "a secret is not filled in here, only in headers, cookies"),
     (one_test("path: /\nheaders: {X: '${{ env.KEY }}'}"), 4, 18, "tests[0].headers.X", "${{ env.KEY }} is not known; a secret is written ${{ secrets.NAME }}"),

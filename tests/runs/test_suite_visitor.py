@@ -80,6 +80,11 @@ def test_a_tests_own_keys_replace_the_suites_and_what_is_covered_or_blocked_adds
     assert (tv.width, tv.height, tv.scale) == (1920, 659, 1)
 
 
+def test_lines_of_css_end_as_css_reads_them():
+    text = 'css: "a {}\\r\\nb {}\\rc {}"\n' + SMALLEST
+    assert parse(text).shots()[0].page.css == "a {}\nb {}\nc {}"
+
+
 def test_the_complete_suite_is_one_for_editors_too_and_survives_a_database_row():
     told = yaml.safe_load(COMPLETE)
     told["headers"] = {"X-Preview": "yes"}
