@@ -27,7 +27,7 @@ from server.runs.suite_parts import (
     ViewportChoice,
     Waits,
 )
-from server.runs.suite_problems import Grammar, Wrong, problems_of, reading_order, suggestion
+from server.runs.suite_problems import MOST_PROBLEMS, Grammar, Wrong, problems_of, reading_order, suggestion
 from server.runs.suite_visitor import (
     BasicAuth,
     MaskedBox,
@@ -319,17 +319,26 @@ def _contradictions(data: object) -> Iterator[Wrong]:
     yield from _taken_names(suite.get("tests"))
     yield from misplaced_secrets((), data)
     yield from wrong_names((), suite)
-    viewports = suite.get("viewports", [_DESKTOP.name])
-    known = [_name(viewport) for viewport in viewports] if isinstance(viewports, list) else []
+    known = _known_viewports(suite)
+    hints = 0
     for at, test in enumerate(suite["tests"] if isinstance(suite.get("tests"), list) else []):
         yield from wrong_names(("tests", at), test)
         choices = test.get("viewports") if isinstance(test, dict) else None
         path = ("tests", at, "viewports")
         yield from _repeated(path, choices)
         for choice_at, choice in enumerate(choices if isinstance(choices, list) else []):
-            if isinstance(choice, str) and any(known) and (name := choice.strip()) and name not in known:
-                message = f'the suite has no viewport "{shorten(name)}"{suggestion(name, known)}'
-                yield Wrong((*path, choice_at), message)
+            if isinstance(choice, str) and known and (name := choice.strip()) and name not in known:
+                hints += 1
+                hint = suggestion(name, known) if hints <= MOST_PROBLEMS else ""  # nobody is told of more
+                yield Wrong((*path, choice_at), f'the suite has no viewport "{shorten(name)}"{hint}')
+
+
+def _known_viewports(suite: dict[str, Any]) -> dict[str, None]:
+    """The names of the suite's viewports, in order; none where these are wrong themselves, or too many."""
+    viewports = suite.get("viewports", [_DESKTOP.name])
+    if not isinstance(viewports, list) or len(viewports) > MAX_VIEWPORTS:
+        return {}
+    return dict.fromkeys(filter(None, map(_name, viewports)))
 
 
 def _repeated(path: tuple[str | int, ...], entries: object) -> Iterator[Wrong]:

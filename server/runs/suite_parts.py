@@ -39,11 +39,10 @@ class Viewport(Part):
     @model_validator(mode="before")
     @classmethod
     def _as_the_device(cls, data: Any) -> Any:
-        """Fills in what the device says and the viewport does not."""
+        """Fills in what the device says and the viewport does not; of an unknown device nobody misses a width."""
         if not isinstance(data, dict) or not isinstance(data.get("device"), str):
             return data
-        name = data["device"].strip()
-        device = devices.known()[devices.named(name) or devices.closest(name)]
+        device = devices.known()[devices.named(data["device"].strip()) or next(iter(devices.known()))]
         told = {"width": device["width"], "height": device["height"], "deviceScaleFactor": device["scale"]}
         return {**told, **data}
 

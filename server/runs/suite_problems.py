@@ -101,7 +101,10 @@ def _message(error: ErrorDetails, path: Path, known: Mapping[str, Any]) -> str:
     label, got, keys = _label(path), shown(error["input"]), ", ".join(known)
     match error["type"]:
         case "must":
-            return f"{label} must be {error['msg']}, got {got}"
+            wrong = error["input"].strip() if isinstance(error["input"], str) else ""
+            closest = error["ctx"]["closest"](wrong)
+            hint = f' (closest: "{closest}")' if closest else ""
+            return f"{label} must be {error['msg']}{hint}, got {got}"
         case "missing":
             key = str(error["loc"][-1])
             example = f", for example {key}: {json.dumps(known[key])}" if known.get(key) is not None else ""

@@ -36,8 +36,9 @@ _TRUTH = {"true": True, "yes": True, "on": True, "false": False, "no": False, "o
 _NOTHING = {"", "~", "null", "Null", "NULL"}
 
 
-def must(expected: str) -> PydanticCustomError:
-    return PydanticCustomError("must", "{expected}", {"expected": expected})
+def must(expected: str, closest: Callable[[str], str | None] = lambda wrong: None) -> PydanticCustomError:
+    """What a value must be; `closest` finds the right text most like a wrong one. It is asked if the error is told."""
+    return PydanticCustomError("must", "{expected}", {"expected": expected, "closest": closest})
 
 
 def number_of(value: object) -> int | float | None:
@@ -201,20 +202,19 @@ def _zones() -> frozenset[str]:
 def _time_zone(value: object) -> str:
     name = value.strip() if isinstance(value, str) else ""
     if _zones() and name not in _zones():
-        close = difflib.get_close_matches(name[:60], _zones(), n=1, cutoff=0.5)
-        raise must(f"a time zone of the IANA database such as Europe/Zurich{_closest(close)}")
+        raise must("a time zone of the IANA database such as Europe/Zurich", _closest_zone)
     return _like(r"[A-Za-z0-9_+/-]+", 60, "a time zone of the IANA database such as Europe/Zurich")(name)
+
+
+def _closest_zone(wrong: str) -> str | None:
+    return next(iter(difflib.get_close_matches(wrong[:60], _zones(), n=1, cutoff=0.5)), None)
 
 
 def _device(value: object) -> str:
     name = value.strip() if isinstance(value, str) else ""
     if (known := devices.named(name)) is None:
-        raise must(f"the name of a device that Playwright knows{_closest([devices.closest(name)])}")
+        raise must("the name of a device that Playwright knows", devices.closest)
     return known
-
-
-def _closest(names: list[str]) -> str:
-    return f' (closest: "{names[0]}")' if names else ""
 
 
 _css_text = _text("CSS", 20_000, lines=True)

@@ -25,6 +25,12 @@ BOMBS = {
     + ",".join(f"{{name: v{n}, width: 100, height: 100}}" for n in range(20))
     + "]\ntests:\n"
     + "".join(f"- {{name: t{n}, path: /}}\n" for n in range(9000)),
+    "many unknown viewports": f"viewports: [{','.join(f'{{name: v{n}}}' for n in range(3000))}]\ntests:\n"
+    + "".join(f"- {{name: t{n}, path: /, viewports: [w{n}]}}\n" for n in range(3000)),
+    "many unknown devices": "tests:\n"
+    + "".join(f"- {{name: t{n}, path: /, viewports: [{{name: v, device: w{n}}}]}}\n" for n in range(1500)),
+    "many unknown time zones": "tests:\n"
+    + "".join(f"- {{name: t{n}, path: /, timezone: Europe/w{n}}}\n" for n in range(9000)),
     "defaults too long for many tests": f"ignore: [{','.join(['.' + 'x' * 900] * 100)}]\ntests:\n"
     + "".join(f"- {{name: t{n}, path: /}}\n" for n in range(9000)),
 }
