@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ class Plot:
         """The plot of these runs, oldest first; None where there are none."""
         if not runs:
             return None
-        p95 = sorted(seconds)[int(0.95 * (len(seconds) - 1))]
+        p95 = sorted(seconds)[math.ceil(0.95 * len(seconds)) - 1]  # the nearest rank
         empty = cls((), statistics.median(seconds), max(seconds), p95)
         first = RUNS - len(runs)
         bars = (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from sqlalchemy import update
 
+from server.dashboard.health import Plot
 from server.database import writing
 from server.models import Run, Snapshot
 from tests.dashboard.conftest import Site
@@ -56,6 +58,16 @@ def test_durations_and_waiting_times_are_drawn_to_scale(site: Site, text_of: Cal
     assert "Duration median 50 s" in text_of(page)
     assert "Waiting time median 4.0 s" in text_of(page)
     assert "style=" not in page
+
+
+@pytest.mark.parametrize(
+    ("seconds", "within"),
+    [([7], 7), ([1, 9], 9), (range(1, 20), 19), (range(1, 21), 19), (range(1, 22), 20), (range(1, 51), 48)],
+)
+def test_95_percent_are_within_what_it_says(seconds: Sequence[float], within: float) -> None:
+    plot = Plot.of([Run()] * len(seconds), seconds)
+    assert plot is not None
+    assert plot.p95 == within
 
 
 def test_it_is_of_one_branch_where_asked(site: Site, text_of: Callable[[str], str]) -> None:
