@@ -20,7 +20,8 @@ NOT_OURS = {
     "host", "cookie", "content-length", "content-type", "connection", "transfer-encoding", "upgrade", "te", "trailer",
     "origin", "referer", "expect", "keep-alive",
 }  # fmt: skip
-SECRET_PLACES = {"headers", "cookies", "basicAuth", "localStorage", "fill"}
+SECRET_VALUES = {"cookies", "fill"}  # of these only what is called `value`
+SECRET_PLACES = {"headers", "basicAuth", "localStorage", *SECRET_VALUES}
 TOLERANCE = {"threshold", "max_diff_ratio", "max_diff_pixels", "antialiasing", "align"}
 ANY_PLACEHOLDER = re.compile(r"\$\{\{.*?(\}\}|$)", re.DOTALL)
 
@@ -284,6 +285,8 @@ def misplaced_secrets(path: Path, data: object) -> Iterator[Wrong]:
     """Placeholders where nothing is put in their place, or that name no secret. Takes any data."""
     if isinstance(data, dict):
         for key, value in data.items():
+            if PLACEHOLDER.search(key):
+                yield _misplaced((*path, key))
             yield from misplaced_secrets((*path, key), value)
     elif isinstance(data, list):
         for at, value in enumerate(data):
@@ -292,10 +295,20 @@ def misplaced_secrets(path: Path, data: object) -> Iterator[Wrong]:
         strange = [
             found[0] for found in ANY_PLACEHOLDER.finditer(data) if not PLACEHOLDER.fullmatch(found[0])
         ]
-        if strange and not SECRET_PLACES.isdisjoint(path):
+        if strange and _may_hold_a_secret(path):
             yield Wrong(
                 path, f"{shorten(strange[0])} is not known; a secret is written ${{{{ secrets.NAME }}}}"
             )
-        elif PLACEHOLDER.search(data) and SECRET_PLACES.isdisjoint(path):
-            places = "headers, cookies, basicAuth, localStorage and the value of a fill step"
-            yield Wrong(path, f"a secret is not filled in here, only in {places}")
+        elif PLACEHOLDER.search(data) and not _may_hold_a_secret(path):
+            yield _misplaced(path)
+
+
+def _may_hold_a_secret(path: Path) -> bool:
+    """Whether `vision.secrets.texts_of` finds the text at this path."""
+    place = next((key for key in path if key in SECRET_PLACES), None)
+    return place is not None and (place not in SECRET_VALUES or path[-1] == "value")
+
+
+def _misplaced(path: Path) -> Wrong:
+    places = "basicAuth and the values of headers, localStorage, cookies and fill steps"
+    return Wrong(path, f"a secret is not filled in here, only in {places}")

@@ -76,7 +76,11 @@ BAD = [
     (one_test("path: /\ncss: 'a{b:u\\72 l(http://x)}'"), 4, 10, "tests[0].css", "css must be CSS that loads nothing"),
     (one_test('path: /\ncss: "a{b:\\\\75\\r\\nrl(http://x)}"'), 4, 10, "tests[0].css", "css must be CSS that loads nothing"),
     (one_test("path: /\ncss: 'a{b:image-set(\"http://x\" 1x)}'"), 4, 10, "tests[0].css", "css must be CSS that loads nothing"),
-    (one_test("path: /\nelement: '${{ secrets.KEY }}'"), 4, 14, "tests[0].element", "a secret is not filled in here, only in headers, cookies"),
+    (one_test("path: /\nelement: '${{ secrets.KEY }}'"), 4, 14, "tests[0].element", "a secret is not filled in here, only in basicAuth and the values of headers, localStorage, cookies and fill steps"),
+    (one_test("path: /\nsteps: [{fill: {selector: '${{ secrets.KEY }}', value: a}}]"), 4, 31, "tests[0].steps[0].fill.selector", "a secret is not filled in here"),
+    (one_test("path: /\ncookies: [{name: a, value: b, path: '/${{ secrets.KEY }}'}]"), 4, 41, "tests[0].cookies[0].path", "a secret is not filled in here"),
+    (one_test("path: /\nlocalStorage: {'${{ secrets.KEY }}': a}"), 4, 42, "tests[0].localStorage.${{ secrets.KEY }}", "a secret is not filled in here"),
+    (one_test("path: /\nheaders: {'${{ secrets.KEY }}': a}"), 4, 37, "tests[0].headers.${{ secrets.KEY }}", "a secret is not filled in here"),
     (one_test("path: /\nheaders: {X: '${{ env.KEY }}'}"), 4, 18, "tests[0].headers.X", "${{ env.KEY }} is not known; a secret is written ${{ secrets.NAME }}"),
     # steps
     (one_test("path: /\nsteps: [click]"), 4, 13, "tests[0].steps[0]", "steps[0] must be one of click, fill, hover, press, scroll, wait"),

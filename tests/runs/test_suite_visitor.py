@@ -80,6 +80,18 @@ def test_a_tests_own_keys_replace_the_suites_and_what_is_covered_or_blocked_adds
     assert (tv.width, tv.height, tv.scale) == (1920, 659, 1)
 
 
+def test_a_secret_may_stand_in_a_value_whatever_its_name():
+    text = """\
+cookies: [{name: a, value: "x ${{ secrets.KEY }}"}]
+localStorage: {cookies: "${{ secrets.KEY }}", value: "${{ secrets.KEY }}"}
+headers: {fill: "${{ secrets.KEY }}"}
+basicAuth: {username: "${{ secrets.KEY }}", password: a}
+"""
+    visitor = parse(text + SMALLEST).shots()[0].page.visitor
+    assert visitor.cookies == (Cookie("a", "x ${{ secrets.KEY }}"),)
+    assert dict(visitor.local_storage)["cookies"] == dict(visitor.headers)["fill"] == "${{ secrets.KEY }}"
+
+
 def test_lines_of_css_end_as_css_reads_them():
     text = 'css: "a {}\\r\\nb {}\\rc {}"\n' + SMALLEST
     assert parse(text).shots()[0].page.css == "a {}\nb {}\nc {}"
