@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from server.vision.align import Shift
 from server.vision.page import Box
+from server.vision.regions import MOST_REGIONS
 
 
 def unchanged(antialiased: int = 0, same: bool = True) -> str:
@@ -21,12 +22,14 @@ def sentence(
     size_after: tuple[int, int],
     shifts: Sequence[Shift],
 ) -> str:
-    """Say what changed; sizes are (width, height) in px, regions largest first."""
+    """Say what changed; sizes are (width, height) in px, regions largest first, at most MOST_REGIONS."""
     parts = [*_size(size_before, size_after), *_shifted(shifts, size_after[1])]
     if islands := _islands(regions, size_before, size_after, shifts):
         largest = islands[0]
         where = f"{largest.width}x{largest.height} px {_place(largest, size_after)}"
         count = "one region" if len(islands) == 1 else f"{len(islands)} regions"
+        if len(regions) >= MOST_REGIONS:  # there may be more than are kept
+            count = f"at least {count}"
         parts.append(
             f"{count} changed, {where}" if len(islands) == 1 else f"{count} changed, the largest {where}"
         )

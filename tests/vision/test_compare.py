@@ -178,6 +178,19 @@ def test_it_says_what_differs_in_a_sentence(before: Any, after: Any, shifts: Any
     assert words in difference.sentence
 
 
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [(900, "At least 50 regions changed, the largest 1x1 px"), (910, "10 px wider; at least 49 regions")],
+)
+def test_it_does_not_say_that_more_regions_than_it_keeps_are_all(width: int, words: str) -> None:
+    after = np.full((900, width, 3), 255, np.uint8)
+    after[10:-10:27, 10:890:27] = 0
+    difference = compare(png(np.full((900, 900, 3), 255, np.uint8)), png(after))
+
+    assert len(difference.regions) == 50
+    assert words in difference.sentence
+
+
 def test_only_antialiasing_is_said() -> None:
     edges = []
     for shade in (90, 170):
