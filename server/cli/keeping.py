@@ -40,6 +40,12 @@ def gc(dry_run: bool, as_json: bool) -> None:
             f"{counted(report.baselines, 'baseline')} of branches without a run for 30 days "
             f"{'would expire' if dry_run else 'expired'}."
         )
+    if report.spared:
+        click.echo(
+            f"{counted(report.spared, 'orphaned file')} left alone: the database knows no organisation. Is it the one "
+            "that the image store belongs to? Check RETESTR_DATABASE_URL and RETESTR_DATA.",
+            err=True,
+        )
     if report.strangers:
         click.echo(f"{counted(report.strangers, 'file')} in the store that retestr did not make: left alone.")
 

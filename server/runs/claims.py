@@ -230,11 +230,14 @@ def _blame(session: Session, chunk: Chunk) -> None:
         lifecycle.record(chunk.owner, culprit, outcome)
 
 
-def due(session: Session, name: str, every_s: float) -> bool:
-    """Whether periodic work is due, and this process the one to do it: a conditional UPDATE of one row decides."""
+def due(session: Session, name: str, every_s: float, *, first_in_s: float = 0.0) -> bool:
+    """Whether periodic work is due, and this process the one to do it: a conditional UPDATE of one row decides.
+
+    In a new database it is due `first_in_s` after somebody asked for the first time.
+    """
     mine = update(Schedule).where(Schedule.name == name, Schedule.due_s <= clock_s())
     if execute(session, mine.values(due_s=clock_s() + every_s)):
         return True
     if session.get(Schedule, name) is None:
-        session.add(Schedule(name=name, due_s=0.0))
+        session.add(Schedule(name=name, due_s=clock_s() + first_in_s))
     return False

@@ -34,6 +34,7 @@ from server.models import (
     Invitation,
     LimitWindow,
     LoginSession,
+    Organization,
     PasswordReset,
     Project,
     Run,
@@ -48,6 +49,8 @@ log = logging.getLogger("retestr.retention")
 T = TypeVar("T")
 
 EVERY_S = 86_400.0
+MANY_FILES, MOST = 100, 0.5
+"""Where more than MOST of so many files or more are orphans, the database is more likely wrong than the store."""
 ROWS_AT_ONCE = 500
 FILES_AT_ONCE = 100
 BRANCHES_TOLD = 50
@@ -63,6 +66,7 @@ class Report:
     images: int = 0
     runs: int = 0
     orphans: int = 0  # files that no row named
+    spared: int = 0  # such files that stay, because the database may be the wrong one
     freed_bytes: int = 0
     expired: int = 0  # rows: old sessions, links, idempotency keys, rate limits
     strangers: int = 0  # files in the store that are none of ours; they stay
@@ -71,26 +75,47 @@ class Report:
     def as_json(self) -> dict[str, int]:
         """The counts as JSON members."""
         return {
-            "images": self.images, "orphans": self.orphans, "runs": self.runs, "expired": self.expired,
-            "freedBytes": self.freed_bytes, "strangers": self.strangers, "baselines": self.baselines,
+            "images": self.images, "orphans": self.orphans, "spared": self.spared, "runs": self.runs,
+            "expired": self.expired, "freedBytes": self.freed_bytes, "strangers": self.strangers,
+            "baselines": self.baselines,
         }  # fmt: skip
 
 
 def daily(store: ImageStore, settings: Settings) -> Report | None:
-    """Collects if the last time is a day ago; one process of all does. None where it is not due."""
+    """Collects if the last time is a day ago; one process of all does. None where it is not due.
+
+    A new database waits a day for its first time: it may be a wrong one, beside a store that is full.
+    """
     with writing() as session:
-        if not claims.due(session, "retention", EVERY_S):
+        if not claims.due(session, "retention", EVERY_S, first_in_s=EVERY_S):
             return None
-    report = collect(store, settings)
+    report = collect(store, settings, unasked=True)
     log.info(
         "retention removed %s images, %s runs and %s orphaned files: %s bytes; %s baselines expired",
         report.images, report.runs, report.orphans, report.freed_bytes, report.baselines,
     )  # fmt: skip
+    if report.spared:
+        log.warning(
+            "retention left %s files in the image store that this database names nowhere: it names few of the store's "
+            "files, or none. Check that RETESTR_DATABASE_URL, RETESTR_DATA and RETESTR_STORAGE_URL belong together; "
+            "if they do, `retestr gc` removes those files",
+            report.spared,
+        )
     return report
 
 
-def collect(store: ImageStore, settings: Settings, actor: Actor = SYSTEM, *, dry_run: bool = False) -> Report:
-    """Removes what is past its days and tells what that was; a dry run only tells."""
+def collect(
+    store: ImageStore,
+    settings: Settings,
+    actor: Actor = SYSTEM,
+    *,
+    dry_run: bool = False,
+    unasked: bool = False,
+) -> Report:
+    """Removes what is past its days and tells what that was; a dry run only tells.
+
+    Files that no row names stay where the database knows no organisation, and, `unasked`, where they are most files.
+    """
     kept, report = Kept(settings, now()), Report()
     report.expired = _expired(kept, dry_run)
     report.baselines = _end_stale_baselines(actor, dry_run)
@@ -102,7 +127,7 @@ def collect(store: ImageStore, settings: Settings, actor: Actor = SYSTEM, *, dry
         _forget_images(kept)
         report.runs = _remove_runs(kept, actor)
         _delete(SuiteVersion, SuiteVersion.used_at < kept.grace_ends, ~_runs_from(SuiteVersion))
-    _collect_orphans(store, kept, report, dry_run)
+    _collect_orphans(store, kept, report, dry_run, unasked)
     _collect_images(store, kept, report, dry_run)
     return report
 
@@ -274,19 +299,41 @@ def _named() -> ColumnElement[bool]:
     )
 
 
-def _collect_orphans(store: ImageStore, kept: Kept, report: Report, dry_run: bool) -> None:
-    """Removes files of ours that no row names: what a process left that was killed, or a database restored."""
-    for page in store.files():
-        report.strangers += sum(file.name is None for file in page)
-        old = {file.name: file for file in page if file.name and file.modified_at < kept.grace_ends}
-        known = db.session.scalars(select(Image.sha256).where(Image.sha256.in_(list(old)))).all()
-        orphans = [file for name, file in old.items() if name not in set(known)]
+def _collect_orphans(
+    store: ImageStore, kept: Kept, report: Report, dry_run: bool, mind_the_many: bool
+) -> None:
+    """Removes files of ours that no row names: what a process left that was killed, or a database restored.
+
+    They all stay where this database may be another one than that which the store belongs to.
+    """
+    spare = db.session.scalar(select(Organization.id).limit(1)) is None
+    if mind_the_many and not spare:
+        pages = [(old, len(orphans)) for _, old, orphans in _listed(store, kept)]
+        files, lost = sum(old for old, _ in pages), sum(orphans for _, orphans in pages)
+        spare = files >= MANY_FILES and lost > MOST * files
+    for strangers, _, orphans in _listed(store, kept):
+        report.strangers += strangers
+        if spare:
+            report.spared += len(orphans)
+            continue
         for batch in _batches(orphans, FILES_AT_ONCE):
             sizes = (
                 {f.name: f.size_bytes for f in batch} if dry_run else _adopt_and_remove(store, kept, batch)
             )
             report.orphans += len(sizes)
             report.freed_bytes += sum(sizes.values())
+
+
+def _listed(store: ImageStore, kept: Kept) -> Iterator[tuple[int, int, list[StoredFile]]]:
+    """What lies in the store, page by page: how many files are not ours, how many are ours and old, and those of them that no row names."""
+    for page in store.files():
+        old = {file.name: file for file in page if file.name and file.modified_at < kept.grace_ends}
+        known = set(db.session.scalars(select(Image.sha256).where(Image.sha256.in_(list(old)))))
+        yield (
+            sum(file.name is None for file in page),
+            len(old),
+            [file for name, file in old.items() if name not in known],
+        )
         end_reading()  # listing a bucket takes its time
 
 

@@ -6,14 +6,16 @@ import os
 import random
 import threading
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from apiflask import APIFlask
 from sqlalchemy import event, select, update
 
 from server.access import people
 from server.database import db, now, writing
-from server.images import ImageStore, name_of
+from server.images import ImageStore, name_of, open_store
 from server.models import (
     Idempotency,
     Image,
@@ -181,14 +183,55 @@ def test_rows_that_expired_are_removed(past: Past) -> None:
     assert [row.key for row in db.session.query(Idempotency)] == ["young"]
 
 
+def days_later(days: float) -> None:
+    with writing() as session:
+        session.get_one(Schedule, "retention").due_s -= days * 86_400
+
+
 def test_it_is_done_once_a_day_whoever_asks(past: Past) -> None:
-    due = [retention.daily(past.store, past.settings) for _ in range(3)]
-    assert [report is not None for report in due] == [False, True, False]
-    with writing() as session:
-        row = session.get_one(Schedule, "retention")
-        row.due_s -= 86_400 - 300
-    assert retention.daily(past.store, past.settings) is None
-    with writing() as session:
-        row = session.get_one(Schedule, "retention")
-        row.due_s -= 300
-    assert retention.daily(past.store, past.settings) is not None
+    def done() -> list[bool]:
+        return [retention.daily(past.store, past.settings) is not None for _ in range(3)]
+
+    assert done() == [False, False, False]  # a new database waits a day, too
+    days_later(0.99)
+    assert done() == [False, False, False]
+    days_later(0.01)
+    assert done() == [True, False, False]
+    days_later(1)
+    assert done() == [True, False, False]
+
+
+@pytest.mark.parametrize(("orphans", "goes"), [(12, True), (13, False)])
+def test_files_of_which_most_are_orphans_go_only_where_somebody_asked(
+    past: Past, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, orphans: int, goes: bool
+) -> None:
+    monkeypatch.setattr(retention, "MANY_FILES", 20)
+    past.run(*range(12))
+    for shade in range(100, 100 + orphans):
+        past.store.put(picture(shade))
+    past.pass_days(2)
+    retention.daily(past.store, past.settings)
+    days_later(1)
+    told = past.collect(dry_run=True, unasked=True)
+    assert retention.daily(past.store, past.settings) == told
+    assert (told.orphans, told.spared) == ((orphans, 0) if goes else (0, orphans))
+    assert past.has(name_of(picture(100))) is not goes
+    assert ("Check that RETESTR_DATABASE_URL" in caplog.text) is not goes
+    assert past.collect().orphans == (0 if goes else orphans)
+    assert past.has(picture_name(1))
+
+
+def test_a_server_on_an_empty_database_leaves_a_full_store_alone(
+    app: APIFlask, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = app.extensions["retestr"]
+    store = open_store(settings.storage)
+    name = store.put(picture(1))
+    os.utime(Path(settings.storage) / name[:2] / f"{name}.png", (0, 0))
+    assert retention.daily(store, settings) is None
+    assert retention.daily(store, settings) is None
+    days_later(1)
+    told = retention.collect(store, settings, dry_run=True)
+    assert told == retention.daily(store, settings) == Report(spared=1)
+    assert store.get(name) == picture(1)
+    assert "Check that RETESTR_DATABASE_URL" in caplog.text

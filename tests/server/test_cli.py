@@ -185,10 +185,24 @@ def test_gc_tells_what_would_go_and_then_removes_it(ready: Terminal, tmp_path: P
     assert image.exists()
     told = ready.json("gc")
     assert told == {
-        "dryRun": False, "images": 0, "orphans": 1, "runs": 0, "expired": 0, "freedBytes": 1500, "strangers": 1,
-        "baselines": 0,
+        "dryRun": False, "images": 0, "orphans": 1, "spared": 0, "runs": 0, "expired": 0, "freedBytes": 1500,
+        "strangers": 1, "baselines": 0,
     }  # fmt: skip
     assert not image.exists()
+
+
+def test_gc_leaves_orphans_alone_where_the_database_knows_no_organisation(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    image = tmp_path / "data" / "images" / "ab" / f"ab{'0' * 62}.png"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"x")
+    os.utime(image, (0, 0))
+    for arguments in (("gc", "--dry-run"), ("gc",)):
+        done = terminal.run(*arguments)
+        assert "1 orphaned file left alone: the database knows no organisation" in done.stderr
+        assert " 0 orphaned files" in done.stdout
+    assert image.exists()
 
 
 def test_a_setting_that_cannot_be_used_is_told_in_a_line(terminal: Terminal) -> None:
