@@ -28,8 +28,9 @@ USER retestr
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
+# Without a proxy: Docker sets HTTP_PROXY in every container where its configuration names one.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
-  CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/healthz', timeout=4)"]
+  CMD ["python", "-c", "from urllib.request import ProxyHandler, build_opener; build_opener(ProxyHandler({})).open('http://127.0.0.1:8000/healthz', timeout=4)"]
 ENTRYPOINT ["tini", "--"]
 CMD ["retestr", "serve", "--host", "0.0.0.0"]
 

@@ -325,7 +325,7 @@ def _collect_orphans(
 
 
 def _listed(store: ImageStore, kept: Kept) -> Iterator[tuple[int, int, list[StoredFile]]]:
-    """What lies in the store, page by page: how many files are not ours, how many are ours and old, and those of them that no row names."""
+    """What lies in the store, page by page: how many strangers, how many old files of ours, those that no row names."""
     for page in store.files():
         old = {file.name: file for file in page if file.name and file.modified_at < kept.grace_ends}
         known = set(db.session.scalars(select(Image.sha256).where(Image.sha256.in_(list(old)))))

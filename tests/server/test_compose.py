@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +96,34 @@ def test_the_database_does_not_start_without_the_secrets() -> None:
 def test_all_have_health_checks_and_but_the_store_a_read_only_root() -> None:
     assert {name for name, service in SERVICES.items() if "healthcheck" not in service} == ONCE
     assert {name for name, service in SERVICES.items() if not service.get("read_only")} == AS_THEIR_IMAGES_DO
+
+
+def health_checks() -> dict[str, list[str]]:
+    """What the image and each service of ours that serves pages runs to see whether it is healthy."""
+    in_image = re.search(r'(?m)^  CMD (\["python", .*\])$', (ROOT / "Dockerfile").read_text())
+    assert in_image
+    checks = {"image": json.loads(in_image[1])}
+    return checks | {name: SERVICES[name]["healthcheck"]["test"][1:] for name in ("retestr", "web")}
+
+
+class Healthy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/healthz" else 404)
+        self.end_headers()
+
+
+@pytest.mark.parametrize("name", ["image", "retestr", "web"])
+def test_a_health_check_does_not_go_through_the_proxy_that_docker_sets(name: str) -> None:
+    program, *arguments = health_checks()[name]
+    assert program == "python"
+    away = dict.fromkeys(("http_proxy", "HTTP_PROXY", "all_proxy"), "http://127.0.0.1:9")
+    with HTTPServer(("127.0.0.1", 0), Healthy) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        here = [argument.replace(":8000", f":{server.server_port}") for argument in arguments]
+        asked = subprocess.run([sys.executable, *here], env=away, capture_output=True, text=True)
+        server.shutdown()
+    assert asked.returncode == 0, asked.stderr
+    assert subprocess.run([sys.executable, *here], env={}, capture_output=True).returncode != 0, "it is away"
 
 
 def test_only_the_proxy_is_reached_from_elsewhere() -> None:
