@@ -50,6 +50,8 @@ class Contents:
     rows: int
     images: int
     missing: int
+    lost: int = 0
+    """Those of the missing that no retention had removed when all was written: they should have been there."""
 
 
 # ------------------------------------------------------------------------------------------- making
@@ -58,8 +60,8 @@ class Contents:
 def write(path: Path, store: ImageStore, tell: Told) -> Contents:
     """Writes everything into a file, beside a running server; the file is there whole or not at all.
 
-    The rows are of one moment. An image that retention removes meanwhile is counted as missing. Raises `BackupError`,
-    and `StoreFailed`.
+    The rows are of one moment. An image that retention removes meanwhile is missing, but not lost. Raises
+    `BackupError`, and `StoreFailed`.
     """
     with _made_whole(path) as file, tarfile.open(fileobj=file, mode="w|") as tar:
         with db.engine.connect() as connection:
@@ -77,13 +79,24 @@ def write(path: Path, store: ImageStore, tell: Told) -> Contents:
                 select(Image.sha256).where(Image.removed_at.is_(None)).order_by(Image.sha256)
             ).all()
         tell(f"{sum(counts.values())} rows of {len(counts)} tables")
-        found = 0
+        missing = []
         for number, name in enumerate(images, 1):
-            found += _write_image(tar, store, name)
+            if not _write_image(tar, store, name):
+                missing.append(name)
             if number % 1000 == 0:
                 tell(f"{number} of {len(images)} images")
+        found = len(images) - len(missing)
         _add(tar, COUNTS, json.dumps({"rows": counts, "images": found}).encode())
-    return Contents(sum(counts.values()), found, len(images) - found)
+    return Contents(sum(counts.values()), found, len(missing), _still_there(missing))
+
+
+def _still_there(images: list[str]) -> int:
+    """How many of the images the database still says are in the store."""
+    count = 0
+    for start in range(0, len(images), ROWS_AT_ONCE):
+        these = Image.sha256.in_(images[start : start + ROWS_AT_ONCE]), Image.removed_at.is_(None)
+        count += db.session.scalar(select(func.count()).select_from(Image).where(*these)) or 0
+    return count
 
 
 @contextmanager

@@ -53,7 +53,7 @@ def gc(dry_run: bool, as_json: bool) -> None:
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
-    """Write every row and every image into FILE (a tar), beside a running server."""
+    """Write every row and every image into FILE (a tar), beside a running server; exit 1 if the store lacks images."""
     app = ready()
     settings: Settings = app.extensions["retestr"]
     with app.app_context():
@@ -61,11 +61,17 @@ def backup(file: Path) -> None:
     click.echo(
         f"{file}: {counted(held.rows, 'row')} and {counted(held.images, 'image')}, {_size(file.stat().st_size)}."
     )
-    if held.missing:
-        click.echo(f"{counted(held.missing, 'image')} could not be had from the store, and is not in it.")
+    if gone := held.missing - held.lost:
+        click.echo(f"{counted(gone, 'image')} past their days went meanwhile, and so they are not in it.")
     if not settings.secret_key:
         click.echo(
             f"Keep {settings.data.resolve() / 'secret'} apart: projects' secrets cannot be read without it."
+        )
+    if held.lost:
+        raise click.ClickException(
+            f"The backup is not whole: {counted(held.lost, 'image')} that the database names could not be had from the "
+            f"store, {settings.storage.partition('?')[0]}, or not as stored. {file} has all the rest. Check that "
+            "RETESTR_STORAGE_URL and RETESTR_DATA are those of the server, then make another backup."
         )
 
 
