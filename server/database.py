@@ -25,8 +25,10 @@ from sqlalchemy import (
     Select,
     Update,
     event,
+    make_url,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -104,6 +106,27 @@ def add_if_new(session: Session, table: type[Base], **values: Any) -> None:
 def now() -> datetime:
     """This machine's time, UTC."""
     return datetime.now(UTC)
+
+
+def check_address(url: str) -> None:
+    """Raises ValueError, which quotes nothing of it, for an address that cannot be that of a database of ours."""
+    try:
+        address = make_url(url)
+        ours = address.get_backend_name() in ("sqlite", "postgresql")
+        dialect = address.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError):  # their texts quote what stands after the colon
+        ours = False
+    if not ours or (dialect.name == "postgresql" and "@" in f"{address.host}{address.database}"):
+        raise ValueError(
+            "it must be postgresql://user:password@host:port/name or sqlite:////folder/file.db; "
+            "in the password write / as %2F, # as %23, @ as %40 and : as %3A"
+        ) from None
+    try:
+        dialect.import_dbapi()
+    except ImportError:
+        raise ValueError(
+            f"the package {dialect.driver!r} is not installed; pip install 'retestr[postgres]'"
+        ) from None
 
 
 def prepare(engine: Engine) -> None:

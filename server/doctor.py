@@ -12,8 +12,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Row, create_engine, func, inspect, select
 
-from server.config import Settings
-from server.database import clock_s
+from server.config import SettingError, Settings
+from server.database import check_address, clock_s
 from server.images import open_store
 from server.models import WorkerRow
 from server.runs import dispatch
@@ -42,6 +42,8 @@ def checks(settings: Settings) -> Iterator[Check]:
     ):
         try:
             yield look(settings)
+        except SettingError as error:
+            yield Check(name, False, str(error))
         except Exception as error:
             yield Check(name, False, f"{type(error).__name__}: {_first_line(error)}")
 
@@ -91,6 +93,10 @@ def _database(settings: Settings) -> Check:
 
 @contextmanager
 def _connected(settings: Settings) -> Iterator[Connection]:
+    try:
+        check_address(settings.database)
+    except ValueError as error:
+        raise SettingError(f"RETESTR_DATABASE_URL cannot be used: {error}") from None
     engine = create_engine(settings.database)
     try:
         with engine.connect() as connection:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,12 @@ from urllib.parse import urlsplit
 
 import click
 from apiflask import APIFlask
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from server import backup, create_app, logs, migrations, outages, supervisor
 from server.access import people
-from server.config import SettingError, load, table
-from server.database import db
+from server.config import SettingError, Settings, load, table
+from server.database import check_address, db
 from server.images import open_store
 from server.models import Organization
 from server.problems import Problem
@@ -32,10 +34,14 @@ class _Command(click.Group):
         except (Problem, SettingError, backup.BackupError, supervisor.PortTaken) as error:
             raise click.ClickException(str(error)) from None
         except (OSError, SQLAlchemyError) as error:
-            if (outage := outages.outage(error)) is None:
-                raise
             said = str(error).partition("\n")[0]
-            raise click.ClickException(f"{outage.title}: {said}") from None
+            if outage := outages.outage(error):
+                raise click.ClickException(f"{outage.title}: {said}") from None
+            if isinstance(error, PermissionError):
+                raise click.ClickException(f"{said}. Run the command as the server's user.") from None
+            if isinstance(error, DBAPIError):
+                raise click.ClickException(f"The database refused a statement: {said}") from None
+            raise
 
 
 def _epilog() -> str:
@@ -53,7 +59,9 @@ def main() -> None:
 def ready() -> APIFlask:
     """The application with its database at the newest revision."""
     settings = load()
+    _make_data_folder(settings)
     for variable, check in (
+        ("RETESTR_DATABASE_URL", lambda: check_address(settings.database)),
         ("RETESTR_BROKER_URL", lambda: settings.broker_url and dispatch.broker_name(settings.broker_url)),
         ("RETESTR_CAPTURE_ALLOW", lambda: AddressPolicy(settings.capture_allow)),
         ("RETESTR_CAPTURE_PROXY", lambda: Upstream.parse(settings.capture_proxy)),
@@ -64,11 +72,24 @@ def ready() -> APIFlask:
             check()
         except ValueError as error:
             raise SettingError(f"{variable} cannot be used: {error}") from None
-    settings.data.mkdir(parents=True, exist_ok=True)
     app = create_app(settings)
     with app.app_context():
         migrations.upgrade(db.engine, settings)
     return app
+
+
+def _make_data_folder(settings: Settings) -> None:
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True)
+        if not settings.database_url and not os.access(settings.data, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        if outages.outage(error):
+            raise
+        raise SettingError(
+            f"The data folder {settings.data.absolute()} cannot be used: {error.strerror}. Let RETESTR_DATA name a folder "
+            "that the user who runs this may write, or give it to that user."
+        ) from None
 
 
 def counted(count: int, what: str) -> str:

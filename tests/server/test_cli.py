@@ -10,8 +10,9 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
+from sqlalchemy.exc import ProgrammingError
 
-from server import create_app
+from server import create_app, migrations
 from server.cli import main
 from server.config import load, table
 from server.database import db
@@ -248,6 +249,61 @@ def test_a_brokers_password_that_is_no_part_of_an_address_is_told_and_not_shown(
     done = ready.run(command, RETESTR_BROKER_URL=f"redis://:{password}@broker.example:6379/0")
     assert (done.exit_code, "RETESTR_BROKER_URL cannot be used" in done.output) == (1, True)
     assert "hunter" not in done.output
+
+
+@pytest.mark.parametrize(
+    "database",
+    [
+        "postgresql://retestr:hun@ter2@db.example/retestr",
+        "postgresql://retestr:hun@ter:2@db.example/retestr",
+        "postgresql://retestr:hun@ter/2@db.example/retestr",
+        "postgresql+unknown://retestr:hunter2@db.example/retestr",
+        "mysql://retestr:hunter2@db.example/retestr",
+        "hunter2",
+    ],
+)
+@pytest.mark.parametrize("command", [("serve",), ("doctor",), ("worker", "--check")])
+def test_a_databases_address_that_is_none_is_told_and_not_shown(
+    terminal: Terminal, command: tuple[str, ...], database: str
+) -> None:
+    done = terminal.run(*command, RETESTR_DATABASE_URL=database)
+    assert (done.exit_code, "RETESTR_DATABASE_URL cannot be used: it must be" in done.output) == (1, True)
+    assert "@ as %40" in done.output
+    assert not any(piece in done.output for piece in ("hun@", "hunter", "ter2", "2@"))
+
+
+def test_a_data_folder_that_cannot_be_one_is_told_in_a_line(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    for folder in (file, file / "data"):
+        done = CliRunner().invoke(main, ["serve"], env={"RETESTR_DATA": str(folder)})
+        assert (done.exit_code, done.output.count("\n")) == (1, 1), done.output
+        assert f"The data folder {folder} cannot be used" in done.output
+        assert "RETESTR_DATA" in done.output
+
+
+def test_a_data_folder_that_may_not_be_written_is_told_in_a_line(
+    terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    done = terminal.run("serve")
+    assert (done.exit_code, done.output.count("\n")) == (1, 1), done.output
+    assert f"The data folder {tmp_path / 'data'} cannot be used: Permission denied." in done.output
+
+
+def test_what_the_database_does_not_permit_is_told_in_a_line(
+    ready: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Denied(Exception):
+        sqlstate = "42501"
+
+    def refuse(*_: object) -> None:
+        raise ProgrammingError("CREATE TABLE x", {}, Denied("permission denied for schema public\nLINE 1: …"))
+
+    monkeypatch.setattr(migrations, "upgrade", refuse)
+    done = ready.run("key", "list", "--organization", "Acme")
+    assert (done.exit_code, done.output.count("\n")) == (1, 1), done.output
+    assert "permission denied for schema public" in done.output
 
 
 def test_a_suite_is_checked_with_file_line_and_column(terminal: Terminal, tmp_path: Path) -> None:
