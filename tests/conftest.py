@@ -125,6 +125,15 @@ def cheap_passwords() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def same_umask() -> Iterator[None]:
+    """Commands change the umask of their process, which here is that of all tests."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield
+    os.umask(before)
+
+
 @pytest.fixture
 def settings(tmp_path: Path, databases: Databases | None, migrated: Path) -> Iterator[Settings]:
     """Settings with a fresh, migrated database."""

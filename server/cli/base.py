@@ -24,6 +24,9 @@ from server.runs import dispatch
 from server.vision.addresses import AddressPolicy
 from server.vision.upstream import Upstream
 
+PRIVATE = 0o077
+"""The umask of every command and its children: images and rows are read by the server's user alone."""
+
 
 class _Command(click.Group):
     """Turns what users can mend into one line instead of a traceback."""
@@ -53,6 +56,7 @@ def _epilog() -> str:
 @click.version_option(version("retestr"), prog_name="retestr")
 def main() -> None:
     """retestr: visual regression testing that a CI pipeline drives with an API key."""
+    os.umask(PRIVATE)
     logs.configure(load())
 
 

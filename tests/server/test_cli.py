@@ -16,6 +16,7 @@ from server import create_app, migrations
 from server.cli import main
 from server.config import load, table
 from server.database import db
+from server.images import open_store
 from server.models import Project, Snapshot
 from tests.conftest import SUITE
 from tests.runs.pages import Pages
@@ -92,6 +93,16 @@ def test_a_project_and_a_key_are_made_with_ids_on_one_line(ready: Terminal, tmp_
     rotated = ready.json("key", "rotate", key["keyId"])
     assert rotated["key"] != key["key"]
     assert "revoked" in ready.run("key", "revoke", rotated["keyId"]).stdout
+
+
+def test_what_a_server_keeps_is_read_by_its_user_alone(terminal: Terminal, tmp_path: Path) -> None:
+    os.umask(0o022)
+    init = ("init", "--organization", "Acme", "--email", "ada@acme.example", "--password", "a long password")
+    assert terminal.run(*init).exit_code == 0
+    open_store(str(tmp_path / "data" / "images")).put(b"a picture")
+    kept = [tmp_path / "data", *(tmp_path / "data").rglob("*")]
+    assert {"retestr.db", "images"} <= {path.name for path in kept}
+    assert [path for path in kept if path.stat().st_mode & 0o077] == []
 
 
 @pytest.mark.parametrize(
