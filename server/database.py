@@ -36,6 +36,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator
 
 BUSY_TIMEOUT_S = 30
+SAFE_FROM_POWER_CUTS, SAFE_FROM_KILLS = "synchronous=FULL", "synchronous=NORMAL"
+"""SQLite's `synchronous` with a WAL: whether a commit waits for the disk (https://sqlite.org/pragma.html)."""
 
 
 class Base(DeclarativeBase):
@@ -147,7 +149,7 @@ def prepare(engine: Engine) -> None:
         for pragma in (
             f"busy_timeout={BUSY_TIMEOUT_S * 1000}",
             "journal_mode=WAL",
-            "synchronous=NORMAL",
+            SAFE_FROM_POWER_CUTS,
             "foreign_keys=ON",
             "recursive_triggers=ON",  # or REPLACE would delete past the audit log's trigger
         ):
@@ -156,6 +158,10 @@ def prepare(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         begin = connection.get_execution_options().get("begin", "BEGIN") if sqlite else "BEGIN"
+        if begin != "BEGIN":
+            connection.exec_driver_sql(
+                f"PRAGMA {SAFE_FROM_POWER_CUTS}"
+            )  # `Prepared` had the connection, perhaps
         connection.exec_driver_sql(begin)
 
 
@@ -189,7 +195,7 @@ class Prepared:
     statements in each request that was half of its CPU (`benchmarks/auth.py` compares it with a bare Flask route). One
     connection serves the request from the first statement to the last. Types are converted as everywhere. Each
     execution is a transaction of its own, on PostgreSQL one round trip instead of three; never use one inside
-    `writing()`.
+    `writing()`. On SQLite it does not wait for the disk: what it writes, counters, a power cut may take back.
     """
 
     def __init__(self, statement: Select[Any] | Update) -> None:
@@ -205,6 +211,8 @@ class Prepared:
             cursor = connection.info.get("cursor") or connection.info.setdefault(
                 "cursor", connection.cursor()
             )
+            if engine.dialect.name == "sqlite":
+                cursor.execute(f"PRAGMA {SAFE_FROM_KILLS}")
             held = g.prepared = connection, cursor, engine.dialect
         connection, cursor, dialect = held
         execute = self._for.get(dialect.name) or self._for.setdefault(dialect.name, self._compiled(dialect))
