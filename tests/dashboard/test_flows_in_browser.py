@@ -179,6 +179,25 @@ def test_a_key_is_made_copied_and_revoked(site: Site, served: Served) -> None:
     assert page.request.get("/api/runs", headers=headers).status == 401
 
 
+def test_a_form_that_is_on_its_way_is_not_sent_again(site: Site, served: Served) -> None:
+    page = served.page()
+    page.goto("/settings/api-keys")
+    page.fill("#key-name", "Nightly")
+    page.evaluate(
+        """() => { window.sent = []; addEventListener("submit", (event) => {
+            sent.push(!event.defaultPrevented); event.preventDefault(); }); }"""
+    )
+    create = page.locator("button:text('Create key')")
+    create.dblclick()
+    assert page.evaluate("sent") == [True, False]
+    page.evaluate("dispatchEvent(new Event('pageshow'))")  # gone back to
+    create.dblclick()
+    assert page.evaluate("sent.splice(0)") == [True, False, True, False]
+    page.evaluate("(later => { Date.now = () => later; })(Date.now() + 31_000)")
+    create.click()
+    assert page.evaluate("sent") == [True], "long enough after the first"
+
+
 def test_the_audit_log_is_filtered_and_exported(site: Site, served: Served) -> None:
     site.trigger("topic")
     page = served.page()

@@ -1,4 +1,5 @@
-// What every page shares: questions in a dialog, copy buttons, and saying when the server does not answer.
+// What every page shares: questions in a dialog, copy buttons, forms that are sent once, and saying when the server
+// does not answer.
 // Without this file the questions are pages of their own.
 
 const dialog = document.getElementById("dialog");
@@ -50,6 +51,18 @@ for (const kind of ["pointerout", "focusout"]) {
     if (peek && !peek.contains(event.relatedTarget)) peek.classList.remove("hushed");
   });
 }
+
+// A double click makes one key, not two of which only the second is seen. What htmx sends is `defaultPrevented` here.
+const ANSWERED_WITHIN_MS = 30_000; // after that one may try again: somebody has stopped the page, or it was a download
+let sent = new WeakMap();
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  if (Date.now() - sent.get(form) < ANSWERED_WITHIN_MS) event.preventDefault();
+  else sent.set(form, Date.now());
+});
+window.addEventListener("pageshow", () => { sent = new WeakMap(); }); // gone back to, as it was left
 
 // A page that nobody sees does not ask what is new.
 document.body.addEventListener("htmx:beforeRequest", (event) => {
