@@ -223,6 +223,23 @@ def test_search_has_a_key_and_leads_to_a_run(site: Site, served: Served) -> None
     expect(page.locator(".current-project")).to_have_text("Tea Shop")
 
 
+def test_the_review_leads_to_a_git_server_on_the_same_host(site: Site, served: Served) -> None:
+    git = "http://127.0.0.1:9/acme/shop"
+    told = {"commit_sha": "deadbeef" * 5, "pull_request": 7, "workflow_url": f"{git}/actions/runs/1"}
+    run = site.changed(1, **told)
+    page = served.page()
+    page.route(f"{git}/**", lambda route: route.fulfill(body="There"))
+    for words, address in (
+        ("#7", "pull/7"),
+        ("deadbee", f"commit/{told['commit_sha']}"),
+        ("Workflow", "actions/runs/1"),
+    ):
+        page.goto(f"/runs/{run}")
+        page.locator(f".facts a:has-text('{words}')").click()
+        expect(page).to_have_url(f"{git}/{address}")
+        assert served.left.pop() == page.url
+
+
 def test_a_project_is_made_from_an_address(site: Site, served: Served) -> None:
     page = served.page(site.editor)
     page.goto("/projects/new")
