@@ -158,13 +158,26 @@ document.addEventListener("change", (event) => {
 document.addEventListener("input", (event) => {
   if (!narrowing(event) || event.target.type !== "search") return;
   clearTimeout(typing);
-  typing = setTimeout(() => narrowing(event)?.requestSubmit(), 350);
+  typing = setTimeout(() => document.querySelector(".list-narrow")?.requestSubmit(), 350); // the list may be another by then
 });
 document.body.addEventListener("htmx:configRequest", (event) => {
   if (!event.target.matches(".list-narrow")) return;
   for (const [name, value] of Object.entries(event.detail.parameters)) {
     if (value === "") delete event.detail.parameters[name]; // an address to share says only what is set
   }
+});
+
+// ------------------------------------------------------------------------------------------------ while a run is going
+
+// What somebody types, chooses or has scrolled to is not taken away by a list that is two seconds newer. The last list,
+// of a run that is over, is always shown.
+document.body.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const { target, fragment } = event.detail;
+  if (target.id !== "list-body") return;
+  const list = byId("snapshots");
+  const followed = list.querySelectorAll(".row").length > Number(list.dataset.rows);
+  if (fragment.querySelector("[data-unfinished]")) event.detail.shouldSwap = !followed && !document.activeElement.closest(".list-narrow");
+  else if (byId("name") && fragment.querySelector("#name")) fragment.querySelector("#name").value = byId("name").value;
 });
 
 // ------------------------------------------------------------------------------------------------ from one to the next
