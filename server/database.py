@@ -158,10 +158,8 @@ def prepare(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
         begin = connection.get_execution_options().get("begin", "BEGIN") if sqlite else "BEGIN"
-        if begin != "BEGIN":
-            connection.exec_driver_sql(
-                f"PRAGMA {SAFE_FROM_POWER_CUTS}"
-            )  # `Prepared` had the connection, perhaps
+        if begin != "BEGIN":  # it writes, on a connection that `Prepared` had before, perhaps
+            connection.exec_driver_sql(f"PRAGMA {SAFE_FROM_POWER_CUTS}")
         connection.exec_driver_sql(begin)
 
 
