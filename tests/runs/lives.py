@@ -172,14 +172,31 @@ class Promises(RuleBasedStateMachine):
     def judge(self, owner: str, snapshot_id: str, status: str, colour: str, flaky: bool) -> bool:
         image = None if status == "ERROR" else an_image(colour)
         outcome = Outcome(status, image=image, flaky=flaky and status in ("NEW", "UNCHANGED"))
+        snapshot = db.session.get_one(Snapshot, snapshot_id)
+        said = self.said_of(snapshot, image.sha256) if image else None
         accepted = lifecycle.record(owner, snapshot_id, outcome)
-        if accepted and status in review.REVIEWABLE:
-            snapshot = db.session.get_one(Snapshot, snapshot_id)
+        if accepted and status in review.REVIEWABLE and said != "REJECTED":
             entries = self.standing[self.variant(snapshot)]
             approved_already = bool(entries) and entries[-1].image == snapshot.image
-            if approved_already or (status == "NEW" and snapshot.run.branch == "main"):
+            new_on_main = status == "NEW" and snapshot.run.branch == "main"
+            if said == "APPROVED" or approved_already or new_on_main:
                 self.stands(snapshot)
         return accepted
+
+    def said_of(self, snapshot: Snapshot, image: str) -> str | None:
+        """What people have said of an image: rejected, and not approved since; or approved, and to arrive on main."""
+        of = {"project_id": snapshot.project_id, "test": snapshot.test}
+        rejections = db.session.query(Snapshot).filter_by(**of, rejected_image=image)
+        if rejected_at := max((one.reviewed_at for one in rejections if one.reviewed_at), default=None):
+            made = db.session.query(Baseline).filter_by(**of, image=image).all()
+            by_people = [one for one in made if one.source in baselines.BY_PEOPLE]
+            if not any(one.created_at > rejected_at for one in by_people if one.ended_why != "TAKEN_BACK"):
+                return "REJECTED"
+        there, here = (baselines.newest(snapshot, branch) for branch in ("feature", "main"))
+        if there is None or there.image != image or there.source not in baselines.BY_PEOPLE:
+            return None
+        arrives = snapshot.run.branch == "main" and (here is None or here.created_at < there.created_at)
+        return "APPROVED" if arrives else None
 
     def one_of_the_judged(self, which: int) -> Snapshot:
         snapshot = db.session.get_one(Snapshot, list(self.judged)[which % len(self.judged)])
