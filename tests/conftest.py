@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from shutil import copyfile
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from apiflask import APIFlask
 from flask.testing import FlaskClient
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy import create_engine
+from werkzeug.routing import Rule
 from werkzeug.security import generate_password_hash
 from werkzeug.test import TestResponse
 
@@ -122,6 +124,29 @@ def cheap_passwords() -> Iterator[None]:
         patch.setattr(
             passwords, "generate_password_hash", partial(generate_password_hash, method="scrypt:1024:8:1")
         )
+        yield
+
+
+class CompiledOnce(Rule):
+    """A route that takes over what Werkzeug compiled for the same route of an earlier application."""
+
+    compiled: ClassVar[dict[str, dict[str, object]]] = {}
+
+    def compile(self) -> None:
+        if self.rule not in self.compiled:
+            super().compile()
+            made = ("arguments", "_parts", "_trace", "_converters", "_build", "_build_unknown")
+            self.compiled[self.rule] = {name: getattr(self, name) for name in made}
+        vars(self).update(self.compiled[self.rule])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cheap_applications(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Routes and templates are compiled once, not for each application: that takes longer than what most tests do."""
+    with pytest.MonkeyPatch.context() as patch:
+        templates = FileSystemBytecodeCache(str(tmp_path_factory.mktemp("templates")))
+        patch.setitem(APIFlask.jinja_options, "bytecode_cache", templates)
+        patch.setattr(APIFlask, "url_rule_class", CompiledOnce)
         yield
 
 

@@ -18,16 +18,12 @@ from typing import Any
 
 import pytest
 import requests
+from click.testing import CliRunner
+
+from server.cli import main
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
-# Several commands in one process: most of a command's time is its start.
-SEVERAL = """
-import json, sys
-from server.cli import main
-for command in json.loads(sys.argv[1]):
-    main(command, standalone_mode=False)
-"""
 TERMINAL = {"PASSED", "FAILED", "ERROR", "CANCELLED"}
 
 
@@ -77,27 +73,34 @@ class Server:
 
     def command(self, *arguments: str) -> dict[str, Any]:
         """A `retestr` command with --json."""
-        return self._told([BIN / "retestr", *arguments, "--json"])[0]
+        told = subprocess.run(
+            [BIN / "retestr", *arguments, "--json"], env=self.environment, capture_output=True, text=True
+        )
+        assert told.returncode == 0, told.stderr
+        return json.loads(told.stdout)
 
     def set_up(self, suite: str) -> str:
-        """Organisation, key and a project with this suite; returns the project's ID."""
+        """Organisation, key and a project with this suite; returns the project's ID.
+
+        The commands run in this process: most of a command's time is its start.
+        """
         file = self.folder / "suite.yml"
         file.write_text(suite)
         person = ("--email", "ada@example.com", "--password", "a long password")
         of = ("--organization", "Acme", "--name")
-        commands = [
-            ("init", "--organization", "Acme", *person, "--json"),
-            ("project", "create", *of, "Shop", "--suite", str(file), "--json"),
-            ("key", "create", *of, "CI", "--scope", "admin:write", "--json"),
-        ]
-        _, project, key = self._told([sys.executable, "-c", SEVERAL, json.dumps(commands)])
+        self._done_here("init", "--organization", "Acme", *person)
+        project = self._done_here("project", "create", *of, "Shop", "--suite", str(file))
+        key = self._done_here("key", "create", *of, "CI", "--scope", "admin:write")
         self.key = key["key"]
         return project["projectId"]
 
-    def _told(self, command: list[str | Path]) -> list[dict[str, Any]]:
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
+    def _done_here(self, *arguments: str) -> dict[str, Any]:
+        before = os.umask(0o077)
+        environment = {**dict.fromkeys(os.environ), **self.environment}
+        done = CliRunner().invoke(main, [*arguments, "--json"], env=environment)
+        os.umask(before)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
 
     def api(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.key}"}
@@ -169,10 +172,17 @@ def site(tmp_path: Path) -> Iterator[Site]:
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Makes servers that are gone after the test, with all their processes."""
+    with servers(tmp_path) as make:
+        yield make
+
+
+@contextlib.contextmanager
+def servers(where: Path) -> Iterator[Callable[..., Server]]:
+    """What makes servers in a folder; in the end they are stopped, and none of their processes is left."""
     made: list[Server] = []
 
     def make(**settings: str) -> Server:
-        folder = tmp_path / f"server{len(made)}"
+        folder = where / f"server{len(made)}"
         folder.mkdir()
         made.append(Server(folder, **settings))
         return made[-1]

@@ -20,7 +20,13 @@ import requests
 
 from tests.e2e.conftest import TERMINAL, Server, Site, suite_of, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not os.environ.get("RETESTR_LONG"), reason="takes a minute; RETESTR_LONG=1 (make check-all)"
+    ),
+]
 PAGES = [f"p{i}.html" for i in range(12)]
 ANSWERS = {503, 507}
 

@@ -1,6 +1,6 @@
 """Processes of a real server are killed with -9 at random moments while it is used. Nothing accepted is lost.
 
-Three rounds in `make test`; thirty, with leases that truly run out, in `make faults` and `make check-all`. The seed is
+One round in `make test`; thirty, with leases that truly run out, in `make faults` and `make check-all`. The seed is
 printed; RETESTR_FAULT_SEED plays its kills again.
 """
 
@@ -25,7 +25,7 @@ from requests.exceptions import ChunkedEncodingError  # an answer that ends in i
 from tests.e2e.conftest import TERMINAL, Server, Site, process_ids, processes_of, suite_of, wait_until
 
 LONG = bool(os.environ.get("RETESTR_LONG"))
-ROUNDS = 30 if LONG else 3
+ROUNDS = 30 if LONG else 1
 SEED = int(os.environ.get("RETESTR_FAULT_SEED") or random.SystemRandom().randrange(2**32))
 ENDS_WITHIN_S = 60
 PAGES = [f"p{i}.html" for i in range(6)]

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.e2e.conftest import ROOT, Server, Site, process_ids, processes_of, run_action, suite_of, wait_until
+from tests.e2e.conftest import ROOT, Server, Site, process_ids, run_action, suite_of, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 Make = Callable[..., Server]
@@ -219,33 +219,6 @@ def test_a_worker_killed_in_the_middle_is_started_again_and_the_run_ends(server:
     run = server.finished(run_id, 90)
     assert (run["status"], run["counts"]["new"]) == ("PASSED", 6)
     assert "worker ended with code -9" in server.log()
-
-
-def test_children_end_by_themselves_when_serve_is_killed(server: Server, site: Site) -> None:
-    site.page("a.html", "a")
-    site.slow = 5.0
-    project = server.set_up(suite_of(site.url, "a.html"))
-    server.start()
-    server.trigger(project)
-    wait_until(lambda: process_ids(server, "--type="), "a browser runs", 20)
-    os.kill(server.process.pid, signal.SIGKILL)
-    server.process.wait()
-    wait_until(lambda: not processes_of(server), "all children have ended", 12)
-
-
-def test_serve_ends_cleanly_on_sigterm_and_the_run_goes_on_after_a_restart(
-    server: Server, site: Site
-) -> None:
-    for name in ("a.html", "b.html"):
-        site.page(name, name)
-    project = server.set_up(suite_of(site.url, "a.html", "b.html"))
-    server.start("--no-worker")
-    run_id = server.trigger(project)
-    assert server.stop() == 0
-    server.start()
-    assert server.finished(run_id)["status"] == "PASSED"
-    assert server.stop() == 0
-    assert processes_of(server) == []
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(server: Server, site: Site) -> None:

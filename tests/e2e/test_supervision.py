@@ -66,8 +66,8 @@ def alive(pid: int, line: str) -> bool:
     return False
 
 
-def test_on_sigterm_nothing_new_is_claimed_and_what_runs_is_finished(server: Server, site: Site) -> None:
-    begin(server, site, slow=2.0)
+def test_on_sigterm_what_runs_is_finished_and_after_a_restart_the_rest(server: Server, site: Site) -> None:
+    run_id = begin(server, site, slow=2.0)
     claimed = rows(server, "SELECT id FROM chunk WHERE owner IS NOT NULL")
     assert server.stop() == 0
     assert processes_of(server) == []
@@ -75,6 +75,9 @@ def test_on_sigterm_nothing_new_is_claimed_and_what_runs_is_finished(server: Ser
     judged = rows(server, "SELECT DISTINCT chunk_id FROM snapshot WHERE finished_at IS NOT NULL")
     assert sorted(judged) == sorted(claimed)
     assert rows(server, "SELECT DISTINCT status FROM snapshot") == [("NEW",), ("PENDING",)]
+    site.slow = 0.0
+    server.start()
+    assert server.finished(run_id)["status"] == "PASSED"
 
 
 @pytest.mark.skipif(not LONG, reason="takes half a minute; RETESTR_LONG=1 (make check-all)")

@@ -32,7 +32,7 @@ from tests.conftest import World
 from tests.runs.lives import JUDGED, Promises, an_image, newest_alike
 
 LONG = bool(os.environ.get("RETESTR_LONG"))
-EXAMPLES, STEPS = (400, 80) if LONG else (50, 40)
+EXAMPLES, STEPS = (400, 80) if LONG else (30, 40)
 
 numbers = st.integers(0, 1000)  # which of those there are, modulo their number
 branches = st.sampled_from(["main", "main", "feature"])
