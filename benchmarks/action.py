@@ -2,8 +2,8 @@
 
 Both talk to one small server on loopback that notes when the trigger arrives and decides when the run ends: after
 one to two polls, at a moment drawn anew for each round and equal for all in it. Both ask as often as that server
-says. The Action runs as its image starts it (`python -I -u -B entrypoint.py`), so a container's own start, which a
-`run: curl` step does not have, is not in it. Rounds take turns; the table shows medians.
+says. The Action runs as its image starts it (`python -I -u -B entrypoint.py`, with bytecode that was made before), so a
+container's own start, which a `run: curl` step does not have, is not in it. Rounds take turns; the table shows medians.
 """
 
 from __future__ import annotations
@@ -128,7 +128,15 @@ class Contestant:
         self.to_exit_s[plot.ends].append(exited - plot.triggered - plot.lasts_s)
 
 
-def contestants(plot: Plot, folder: Path) -> list[Contestant]:
+def python_with_bytecode(folder: Path) -> list[str]:
+    """Python as in the image: the bytecode of all that the Action imports is there, wherever this is measured."""
+    python = [sys.executable, "-X", f"pycache_prefix={folder / 'bytecode'}"]
+    writing = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    subprocess.run([*python, "-c", "import action_src.main, yaml"], cwd=ROOT, env=writing, check=True)
+    return [*python, "-B"]
+
+
+def contestants(plot: Plot, folder: Path, python: list[str]) -> list[Contestant]:
     """The loop, and the Action with the files that a runner gives it."""
     plain = {"PATH": os.environ["PATH"], "KEY": KEY, "URL": plot.url, "POLL": str(POLL_S)}
     inputs = {"api-key": KEY, "project-id": "shop", "server-url": plot.url}
@@ -141,15 +149,13 @@ def contestants(plot: Plot, folder: Path) -> list[Contestant]:
         "GITHUB_STEP_SUMMARY": str(folder / "summary"),
         "GITHUB_WORKSPACE": str(folder),
     }
-    action = [sys.executable, "-I", "-u", "-B", str(ROOT / "entrypoint.py")]
+    action = [*python, "-I", "-u", str(ROOT / "entrypoint.py")]
     return [Contestant("curl loop", ["bash", "-c", CURL], plain), Contestant("the Action", action, runner)]
 
 
-def import_s() -> float:
+def import_s(python: list[str]) -> float:
     """How long the entry point's module takes to load in a new process."""
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORT], cwd=ROOT, check=True, capture_output=True, text=True
-    )
+    done = subprocess.run([*python, "-c", IMPORT], cwd=ROOT, check=True, capture_output=True, text=True)
     return float(done.stdout)
 
 
@@ -208,9 +214,10 @@ def main() -> None:
     rounds = 2 if options.quick else options.rounds
     plot, imports = Plot(), []
     with tempfile.TemporaryDirectory(prefix="retestr-bench.") as folder, serving(plot):
-        loop, action = contestants(plot, Path(folder))
+        python = python_with_bytecode(Path(folder))
+        loop, action = contestants(plot, Path(folder), python)
         for _ in range(rounds):
-            imports.append(import_s())
+            imports.append(import_s(python))
             for plot.ends in ("PASSED", "FAILED"):
                 plot.lasts_s = POLL_S * (1 + random.random())
                 for one in (loop, action):

@@ -33,7 +33,7 @@ class Project(Id, Created, Model):
     default_branch: Mapped[str] = mapped_column(String(255), default="main")
     suite: Mapped[str] = mapped_column(Text, default="")
     suite_changed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, onupdate=now)
+    updated_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)  # when a person changed it
     run_count: Mapped[int] = mapped_column(Integer, default=0)  # the newest run's number
     claimed_at_s: Mapped[float] = mapped_column(default=0.0)  # the database's time of its last claim
     keep_passing_days: Mapped[int | None]  # its own retention, instead of the settings'

@@ -44,11 +44,12 @@ def decide(
     if snapshot.status not in REVIEWABLE or snapshot.image is None:
         return
     standing = baselines.newest(snapshot, run.branch)
-    if approval_id is None and rejection_id is None:
-        approval_id, rejection_id = _given_meanwhile(run, snapshot)
-    if rejection := _rejection(session, rejection_id, snapshot.image):
+    approved, rejected = _given_meanwhile(run, snapshot)
+    approval = _approval(session, approved or approval_id)
+    rejection = _rejection(session, rejected or rejection_id, snapshot, approval)
+    if rejection:
         reject_again(run, snapshot, rejection)
-    elif approval := _approval(session, approval_id):
+    elif approval:
         carry(session, run, snapshot, approval.branch, approval.approved_by)
     elif snapshot.status == "NEW" and run.on_default_branch:
         _approve(session, run, snapshot, "NEW")
@@ -94,11 +95,16 @@ def _given_meanwhile(run: Run, snapshot: Snapshot) -> tuple[str | None, str | No
     return next(approvals, None), next(rejected, None)
 
 
-def _rejection(session: Session, rejection_id: str | None, image: str) -> Snapshot | None:
+def _rejection(
+    session: Session, rejection_id: str | None, snapshot: Snapshot, approval: Baseline | None
+) -> Snapshot | None:
+    """The rejection, unless it was taken back or the image was approved since."""
     found = session.get(Snapshot, rejection_id, populate_existing=True) if rejection_id else None
-    if found is None or found.rejected_image is None or baselines.approved_since(session, found, image):
+    if found is None or found.rejected_image is None or found.reviewed_at is None:
         return None
-    return found
+    if approval is not None and approval.created_at > found.reviewed_at:
+        return None
+    return None if baselines.approved_since(session, snapshot, found.reviewed_at) else found
 
 
 def _approval(session: Session, baseline_id: str | None) -> Baseline | None:

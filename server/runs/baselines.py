@@ -8,7 +8,7 @@ run which finishes late overrules nothing. One that has ended (`ended_at`) count
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import takewhile
 
 from sqlalchemy import ColumnElement, Select, and_, select
@@ -102,12 +102,12 @@ def approvals_elsewhere(run: Run, snapshot: Snapshot) -> list[Baseline]:
     return [row for row in rows if row.id == getattr(newest(snapshot, row.branch), "id", None)]
 
 
-def approved_since(session: Session, rejection: Snapshot, image: str) -> bool:
-    """Whether a person has approved an image of a rejected snapshot's variant after it was rejected."""
-    later = of_variant(rejection).where(
-        Baseline.image == image,
+def approved_since(session: Session, snapshot: Snapshot, when: datetime) -> bool:
+    """Whether a person has approved a snapshot's image, on any branch and under any of its test's names, after a time."""
+    later = of_variant(snapshot).where(
+        Baseline.image == snapshot.image,
         Baseline.source.in_(BY_PEOPLE),
-        Baseline.created_at > rejection.reviewed_at,
+        Baseline.created_at > when,
         Baseline.ended_why.is_distinct_from("TAKEN_BACK"),
     )
     return session.scalar(later.limit(1)) is not None

@@ -17,6 +17,7 @@ from server.runs.lifecycle import Outcome
 from server.runs.suite import Shot
 from server.vision import page as vision
 from server.vision.compare import Difference, Options, Picture, compare
+from server.vision.wording import how_many
 
 REJECTIONS_COMPARED = 3
 """With so many of the latest rejected images a changed one is compared pixel by pixel."""
@@ -166,7 +167,8 @@ def _sides(boxes: Iterable[vision.Box]) -> list[list[int]]:
 def _sentence(change: Difference | None, image: vision.Image) -> str | None:
     said = [change.sentence if change else None, image.note]
     if image.moved:
-        said.append(f"The page did not come to rest: {len(image.moved)} regions moved between two shots.")
+        moved = how_many(len(image.moved), len(image.moved))
+        said.append(f"The page did not come to rest: {moved} moved between two shots.")
     return " ".join(filter(None, said)) or None
 
 

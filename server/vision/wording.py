@@ -27,14 +27,18 @@ def sentence(
     if islands := _islands(regions, size_before, size_after, shifts):
         largest = islands[0]
         where = f"{largest.width}x{largest.height} px {_place(largest, size_after)}"
-        count = "one region" if len(islands) == 1 else f"{len(islands)} regions"
-        if len(regions) >= MOST_REGIONS:  # there may be more than are kept
-            count = f"at least {count}"
+        count = how_many(len(islands), len(regions))
         parts.append(
             f"{count} changed, {where}" if len(islands) == 1 else f"{count} changed, the largest {where}"
         )
     text = "; ".join(parts) + f": {_pixels(changed)}, {_percent(ratio)} of the image."
     return text[0].upper() + text[1:]
+
+
+def how_many(shown: int, found: int) -> str:
+    """A number of regions; of those found MOST_REGIONS are kept, so there may be more."""
+    count = "one region" if shown == 1 else f"{shown} regions"
+    return f"at least {count}" if found >= MOST_REGIONS else count
 
 
 def _size(before: tuple[int, int], after: tuple[int, int]) -> Iterator[str]:

@@ -46,6 +46,14 @@ def test_a_projects_retention_is_set_and_left_to_the_server_again(world: World) 
     assert shown() == [None, 0, 90]
 
 
+def test_runs_do_not_change_when_a_project_was_changed(world: World) -> None:
+    api = world.api()
+    before = api.get("/projects/shop").json["updatedAt"]
+    world.trigger()
+    assert api.get("/projects/shop").json["updatedAt"] == before
+    assert api.call("PATCH", "/projects/shop", json={"name": "Tea"}).json["updatedAt"] > before
+
+
 def test_a_taken_slug_is_409(world: World) -> None:
     assert world.api().post("/projects", {"name": "shop"}).status_code == 409
 

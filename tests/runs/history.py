@@ -41,20 +41,27 @@ class History:
         asked = Trigger(branch, suite=suite, base_branch=base, commit_sha=commit)
         return trigger.trigger(self.world.shop, asked, CLI, 100)[0]
 
-    def finish(self, run: Run, colour: str) -> Snapshot:
+    def finish(self, run: Run, colour: str, moved: tuple[vision.Box, ...] = ()) -> Snapshot:
         claim = next(c for c in iter(lambda: claims.claim("w"), None) if c.run_id == run.id)
         (job,) = judge.jobs(claim.snapshot_ids)
         png = picture(colour)
         height = 10 * (1 + colour.count("/"))
-        image = vision.Image(png, self.store.put(png), 20, height, (), 1, (), None, 200, 0.1)
+        image = vision.Image(png, self.store.put(png), 20, height, (), 1, moved, None, 200, 0.1)
         outcome = judge.judge(job, image, {"name": "chromium"}, self.store, 100)
         assert lifecycle.record("w", job.snapshot_id, outcome)
         claims.finish("w", claim)
         db.session.expire_all()
         return db.session.get_one(Snapshot, job.snapshot_id)
 
-    def run(self, branch: str, colour: str, base: str | None = None, suite: str = ONE_TEST) -> Snapshot:
-        return self.finish(self.begin(branch, base, suite=suite), colour)
+    def run(
+        self,
+        branch: str,
+        colour: str,
+        base: str | None = None,
+        suite: str = ONE_TEST,
+        moved: tuple[vision.Box, ...] = (),
+    ) -> Snapshot:
+        return self.finish(self.begin(branch, base, suite=suite), colour, moved)
 
     def approve(self, snapshot: Snapshot, seen: str = "UNREVIEWED") -> None:
         review.review_snapshot(snapshot, "APPROVED", CLI, seen=seen)

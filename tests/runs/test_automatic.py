@@ -7,9 +7,9 @@ from sqlalchemy import select, update
 
 from server.access.audit import CLI
 from server.database import db, now, writing
-from server.models import AuditEvent, Image, Snapshot
+from server.models import AuditEvent, Baseline, Image, Snapshot
 from server.runs import baselines, claims, judge, lifecycle, projects, review
-from tests.runs.history import History, verdict
+from tests.runs.history import ONE_TEST, History, verdict
 from tests.runs.reviews import ADA, said, sources
 
 # ------------------------------------------------------------------------------------------- rejected again
@@ -44,6 +44,16 @@ def test_what_was_rejected_is_remembered_when_its_image_is_long_gone(history: Hi
     with writing() as session:
         session.execute(update(Snapshot).where(Snapshot.id == bad.id).values(image=None, difference=None))
     assert history.run("main", "red").review == "REJECTED"
+
+
+def test_an_approval_under_a_tests_new_name_ends_a_rejection_under_its_old_one(history: History) -> None:
+    renamed = ONE_TEST.replace("name: Home", "name: Front page, was: Home")
+    history.run("main", "white")
+    history.reject(history.run("feature", "red"))
+    again = history.run("feature", "red", suite=renamed)
+    assert again.review == "REJECTED"
+    history.approve(again, seen="REJECTED")
+    assert history.run("another", "red", suite=renamed).review == "UNREVIEWED"
 
 
 def test_a_rejection_ends_when_a_person_approves_the_image_later(history: History) -> None:
@@ -147,6 +157,21 @@ def test_a_decision_elsewhere_while_a_run_is_judged_is_found_when_it_is_recorded
     image = db.session.get_one(Image, first.image)
     assert lifecycle.record("w", job.snapshot_id, lifecycle.Outcome("CHANGED", image=image))
     assert said(db.session.get_one(Snapshot, job.snapshot_id))[:2] == (ended, decision)
+
+
+def test_a_rejection_while_a_run_is_judged_counts_more_than_an_approval_found_then(history: History) -> None:
+    history.run("main", "white")
+    approved, rejected = history.run("feature", "blue"), history.run("other", "blue")
+    review.review_snapshot(approved, "APPROVED", CLI)
+    history.begin("main")
+    claim = claims.claim("w")
+    (job,) = judge.jobs(claim.snapshot_ids)
+    (approval,) = db.session.query(Baseline).filter_by(branch="feature")
+    review.review_snapshot(rejected, "REJECTED", CLI)
+    image = db.session.get_one(Image, rejected.image)
+    outcome = lifecycle.Outcome("CHANGED", image=image, approval_id=approval.id)
+    assert lifecycle.record("w", job.snapshot_id, outcome)
+    assert said(db.session.get_one(Snapshot, job.snapshot_id))[:2] == ("FAILED", "REJECTED")
 
 
 # ------------------------------------------------------------------------------------------- by pattern

@@ -12,6 +12,7 @@ from server.models import AuditEvent, Baseline, Chunk
 from server.problems import Conflict
 from server.runs import claims, lifecycle, review, trigger
 from server.runs.trigger import Trigger
+from server.vision.page import Box
 from tests.conftest import World
 from tests.runs.history import ONE_TEST, History, verdict
 
@@ -148,3 +149,12 @@ def test_where_rows_were_inserted_or_removed_stays_with_the_snapshot(history: Hi
     assert history.run("removed", "red/white").shifts == [[10, -10]]
     assert history.run("recoloured", "red/green/white").shifts == []
     assert history.run("same", "red/blue/white").shifts is None
+
+
+@pytest.mark.parametrize(
+    ("count", "told"), [(1, "one region"), (2, "2 regions"), (50, "at least 50 regions")]
+)
+def test_a_page_that_did_not_come_to_rest_is_told(history: History, count: int, told: str) -> None:
+    moved = tuple(Box(0, at, 1, 1) for at in range(count))
+    restless = history.run("main", "white", moved=moved)
+    assert restless.sentence == f"The page did not come to rest: {told} moved between two shots."
