@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from server.access import audit
@@ -23,11 +23,11 @@ BY_PATTERN = "auto-approve"
 """Who approved what a branch pattern approved."""
 
 
-def rejections(snapshot: Snapshot) -> Sequence[Snapshot]:
-    """What people have rejected of a snapshot's variant, on any branch, the latest first."""
+def rejections(snapshot: Snapshot, *also: ColumnElement[bool]) -> Sequence[Snapshot]:
+    """What people have rejected of a snapshot's variant, on any branch, the latest first; `also` narrows it."""
     return db.session.scalars(
         select(Snapshot)
-        .where(baselines.is_of(snapshot, Snapshot), Snapshot.rejected_image.is_not(None))
+        .where(baselines.is_of(snapshot, Snapshot), Snapshot.rejected_image.is_not(None), *also)
         .order_by(Snapshot.reviewed_at.desc())
         .limit(MOST_REJECTIONS)
     ).all()
@@ -88,11 +88,9 @@ def reject_again(run: Run, snapshot: Snapshot, rejection: Snapshot) -> None:
 
 def _given_meanwhile(run: Run, snapshot: Snapshot) -> tuple[str | None, str | None]:
     """The approval on another branch and the rejection that a snapshot's image has by now."""
-    approvals = (
-        one.id for one in baselines.approvals_elsewhere(run, snapshot) if one.image == snapshot.image
-    )
-    rejected = (one.id for one in rejections(snapshot) if one.rejected_image == snapshot.image)
-    return next(approvals, None), next(rejected, None)
+    approved = baselines.approvals_elsewhere(run, snapshot, Baseline.image == snapshot.image)
+    rejected = rejections(snapshot, Snapshot.rejected_image == snapshot.image)
+    return (approved[0].id if approved else None), (rejected[0].id if rejected else None)
 
 
 def _rejection(

@@ -77,11 +77,12 @@ def is_queued() -> ColumnElement[bool]:
     return Run.branch.startswith(QUEUE_PREFIX, autoescape=True)
 
 
-def approvals_elsewhere(run: Run, snapshot: Snapshot) -> list[Baseline]:
+def approvals_elsewhere(run: Run, snapshot: Snapshot, *also: ColumnElement[bool]) -> list[Baseline]:
     """Approvals that may be arriving: what people approved on other branches of ours, latest first.
 
     Only for runs on the default branch or in a merge queue. Each is its branch's newest for the variant,
     younger than the default branch's baseline and than 30 days, and not from a fork (`owner:branch`).
+    `also` narrows them.
     """
     if not (run.on_default_branch or run.branch.startswith(QUEUE_PREFIX)):
         return []
@@ -95,6 +96,7 @@ def approvals_elsewhere(run: Run, snapshot: Snapshot) -> list[Baseline]:
             Baseline.created_at > since,
             Baseline.branch.not_in(_branches(run)),
             Baseline.branch.not_like("%:%"),
+            *also,
         )
         .order_by(Baseline.created_at.desc())
         .limit(CARRY_CANDIDATES)

@@ -1,6 +1,7 @@
 """What went wrong, in words for the person who reads it in a log: the page, the reason, what to do."""
 
 import re
+from collections.abc import Callable
 
 from server.vision.guard import MOST_BYTES, Failure, Guard
 from server.vision.origins import host_and_port
@@ -40,11 +41,13 @@ EMPTY = "ERR_HTTP_RESPONSE_CODE_FAILURE"  # full Chromium's, for a status of 400
 ERROR_NAME = re.compile(r"net::(ERR_\w+)")
 
 
-def navigation_error(url: str, address: str, browser_says: str, guard: Guard) -> CaptureError:
+def navigation_error(
+    url: str, address: str, browser_says: str, guard: Guard, masked: Callable[[str], str]
+) -> CaptureError:
     """Tell why a page did not open.
 
-    `url` is what was asked for, `address` where the browser was on its way to (after redirects),
-    `browser_says` the browser's own message.
+    `url` is what was asked for, `address` where the browser was on its way to (after redirects), `browser_says` the
+    browser's own message; `masked` masks secrets in an address before it is cut.
     """
     host, port = host_and_port(address)
     if "SOCKS" in browser_says and (failure := guard.failure_of(host, port)):
@@ -57,7 +60,8 @@ def navigation_error(url: str, address: str, browser_says: str, guard: Guard) ->
     words, retry = NETWORK.get(name, default)
     reason = words.format(host=f"{host}:{port}") or "the browser could not open it"
     detail = name or first_line(browser_says)
-    via = f", redirected to {redacted_address(address)}," if host_and_port(url) != (host, port) else ""
+    elsewhere = host_and_port(url) != (host, port)
+    via = f", redirected to {redacted_address(masked(address))}," if elsewhere else ""
     return CaptureError("unreachable", f"{url}{via} cannot be opened: {reason} ({detail})", retry=retry)
 
 

@@ -149,7 +149,8 @@ class Visit:
             self._check_status()
             return reasons.empty_error(self._page.url, self.traffic.status)
         address = self.traffic.address or self._page.url
-        return reasons.navigation_error(self._page.url, address, error.message, self._guard)
+        masked = self._secrets.masked
+        return reasons.navigation_error(self._page.url, address, error.message, self._guard, masked)
 
     def _check_status(self) -> None:
         status, expected = self.traffic.status, self._page.status

@@ -8,6 +8,7 @@ from server.vision import reasons
 from server.vision.addresses import AddressPolicy
 from server.vision.guard import Guard
 from server.vision.redaction import redacted, redacted_address, storable
+from server.vision.secrets import Secret, Secrets
 
 
 @pytest.mark.parametrize(
@@ -48,9 +49,20 @@ def test_errors_tell_no_queries_of_what_was_on_its_way_or_redirected_to() -> Non
 
     for told in (
         reasons.timeout_error("http://x.example/", 1, "loading", pending).message,
-        reasons.navigation_error(
-            "http://x.example/", address, "net::ERR_FAILED", Guard(AddressPolicy())
-        ).message,
+        _not_opened(address, Secrets()),
     ):
         assert "secret" not in told
         assert "u:p@" not in told
+
+
+def test_a_secret_with_a_question_mark_is_masked_before_its_address_is_cut() -> None:
+    value = "abcdefgh?ijkl"
+    secrets = Secrets({"KEY": Secret("KEY", value, frozenset())})
+    assert "redirected to http://y.example/***," in _not_opened(f"http://y.example/{value}", secrets)
+
+
+def _not_opened(address: str, secrets: Secrets) -> str:
+    guard = Guard(AddressPolicy())
+    return reasons.navigation_error(
+        "http://x.example/", address, "net::ERR_FAILED", guard, secrets.masked
+    ).message
