@@ -13,6 +13,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -82,25 +84,21 @@ class Server:
     def set_up(self, suite: str) -> str:
         """Organisation, key and a project with this suite; returns the project's ID.
 
-        The commands run in this process: most of a command's time is its start.
+        The commands run in a fork of this process: most of a command's time is its start.
         """
         file = self.folder / "suite.yml"
         file.write_text(suite)
         person = ("--email", "ada@example.com", "--password", "a long password")
         of = ("--organization", "Acme", "--name")
-        self._done_here("init", "--organization", "Acme", *person)
-        project = self._done_here("project", "create", *of, "Shop", "--suite", str(file))
-        key = self._done_here("key", "create", *of, "CI", "--scope", "admin:write")
+        commands = [
+            ("init", "--organization", "Acme", *person),
+            ("project", "create", *of, "Shop", "--suite", str(file)),
+            ("key", "create", *of, "CI", "--scope", "admin:write"),
+        ]
+        with ProcessPoolExecutor(1, mp_context=get_context("fork")) as process:
+            _, project, key = process.submit(_told, self.environment, commands).result()
         self.key = key["key"]
         return project["projectId"]
-
-    def _done_here(self, *arguments: str) -> dict[str, Any]:
-        before = os.umask(0o077)
-        environment = {**dict.fromkeys(os.environ), **self.environment}
-        done = CliRunner().invoke(main, [*arguments, "--json"], env=environment)
-        os.umask(before)
-        assert done.exit_code == 0, done.output
-        return json.loads(done.stdout)
 
     def api(self, method: str, path: str, **kwargs: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.key}"}
@@ -121,6 +119,15 @@ class Server:
 
     def snapshots(self, run_id: str) -> list[dict[str, Any]]:
         return self.api("GET", f"/runs/{run_id}/snapshots?limit=200").json()["items"]
+
+
+def _told(environment: dict[str, str], commands: list[tuple[str, ...]]) -> list[dict[str, Any]]:
+    """What commands tell, in an environment that becomes this process's own."""
+    os.environ.clear()
+    os.environ.update(environment)
+    done = [CliRunner().invoke(main, [*command, "--json"]) for command in commands]
+    assert not any(one.exit_code for one in done), [one.output for one in done]
+    return [json.loads(one.stdout) for one in done]
 
 
 class Site:
