@@ -138,12 +138,12 @@ def test_an_error_status_without_a_body_is_no_network_error(
 
 def test_a_slow_page_runs_out_of_time(error: Callable[..., CaptureError]) -> None:
     started = time.monotonic()
-    told = error("slow?ms=3000", timeout_s=0.7)
+    told = error("slow?ms=9000", timeout_s=3.0)
 
     assert (told.kind, told.retry) == ("timeout", True)
-    assert "longer than 0.7 s, while loading" in told.message
+    assert "longer than 3 s, while loading" in told.message
     assert told.message.endswith("/slow?…")
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 8
 
 
 def test_time_does_not_run_out_while_others_are_visited(run: Runner, session: Session, site: Site) -> None:
@@ -162,8 +162,8 @@ def test_time_does_not_run_out_while_others_are_visited(run: Runner, session: Se
         ({"element": "#absent"}, "suite", "'#absent' is not on the page"),
         ({"element": "p >>> ["}, "suite", "selector"),
         ({"ignore_selectors": ("p[",)}, "suite", "'p['"),
-        ({"wait_for": ("#absent",), "timeout_s": 1.0}, "timeout", 'wait "#absent"'),
-        ({"steps": (Step("click", "#absent"),), "timeout_s": 1.0}, "timeout", 'step 1, click "#absent"'),
+        ({"wait_for": ("#absent",), "timeout_s": 3.0}, "timeout", 'wait "#absent"'),
+        ({"steps": (Step("click", "#absent"),), "timeout_s": 3.0}, "timeout", 'step 1, click "#absent"'),
         ({"steps": (Step("fill", "p", "text"),)}, "suite", 'step 1, fill "p"'),
         ({"steps": (Step("hover"),)}, "suite", "needs a selector"),
     ],
