@@ -15,7 +15,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from server.config import Settings
-from server.database import clock_s, db, execute, now, writing
+from server.database import add_if_new, clock_s, db, execute, now, writing
 from server.models import Chunk, Project, Run, Schedule, Snapshot
 from server.runs import dispatch, lifecycle
 from server.runs.lifecycle import UNFINISHED
@@ -239,5 +239,5 @@ def due(session: Session, name: str, every_s: float, *, first_in_s: float = 0.0)
     if execute(session, mine.values(due_s=clock_s() + every_s)):
         return True
     if session.get(Schedule, name) is None:
-        session.add(Schedule(name=name, due_s=clock_s() + first_in_s))
+        add_if_new(session, Schedule, name=name, due_s=clock_s() + first_in_s)
     return False

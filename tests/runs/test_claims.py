@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy.orm import Session
 
 from server.access.audit import CLI
 from server.access.limits import TooMany
@@ -117,6 +118,16 @@ def test_the_sweep_is_done_by_one_process_at_a_time(world: World) -> None:
     with writing() as session:
         session.query(Schedule).update({"due_s": 0.0})
     assert [claims.sweep(), claims.sweep()] == [True, False]
+
+
+def test_two_workers_that_look_for_periodic_work_in_a_new_database_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Session, "get", lambda *_, **__: None)  # neither sees the other's row yet
+    for _ in range(2):
+        with writing() as session:
+            assert not claims.due(session, "cleaning", 60.0, first_in_s=60.0)
+    assert db.session.query(Schedule).filter_by(name="cleaning").count() == 1
 
 
 def test_after_two_deaths_a_chunk_is_worked_alone_and_the_third_names_the_culprit(world: World) -> None:
