@@ -120,7 +120,7 @@ def test_the_sweep_is_done_by_one_process_at_a_time(world: World) -> None:
     assert [claims.sweep(), claims.sweep()] == [True, False]
 
 
-def test_two_workers_that_look_for_periodic_work_in_a_new_database_at_once(
+def test_two_workers_that_look_for_periodic_work_in_a_new_database_at_once_do_not_collide(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Session, "get", lambda *_, **__: None)  # neither sees the other's row yet
