@@ -62,7 +62,7 @@ def _part(name: str, printed: str, options: list[str], today: date, machine: str
     text = printed.strip()
     if not re.search(r"^\|", text, re.MULTILINE):
         text = f"```text\n{text}\n```"
-    command = " ".join(["scripts/bench", name, *options])
+    command = " ".join(["scripts/bench", name, *(option for option in options if option not in name.split())])
     return f"## {name}\n\n{QUESTIONS[name]}. `{command}`, {today:%-d %B %Y}, {machine}.\n\n{text}\n\n"
 
 

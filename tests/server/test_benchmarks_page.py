@@ -32,6 +32,11 @@ def test_a_part_is_replaced_and_the_others_stay() -> None:
     assert written(again, "scale", "| second |", [], *TODAY) == again
 
 
+def test_an_option_that_is_in_the_parts_name_is_told_once() -> None:
+    page = written(EMPTY, "determinism --seeded", "| a |", ["--seeded", "--rounds", "2"], *TODAY)
+    assert "`scripts/bench determinism --seeded --rounds 2`" in page
+
+
 def test_every_benchmark_has_a_question_and_a_goal() -> None:
     files = {file.stem for file in (ROOT / "benchmarks").glob("[!_]*.py")} - {"pages"}
     assert {name.split()[0] for name in QUESTIONS} == files
